@@ -1,0 +1,172 @@
+#include "cds-hooks/input.h"
+
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace cds_hooks {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 6> chartFiles{".json",    ".ndjson",    ".jsonl",
+                                                     ".json.gz", ".ndjson.gz", ".jsonl.gz"};
+
+bool holdsLines(std::string_view name) {
+    return name.ends_with(".ndjson") || name.ends_with(".jsonl") || name.ends_with(".ndjson.gz") ||
+           name.ends_with(".jsonl.gz");
+}
+
+/// A file or standard input, unpacked while it is read. zlib hands plain files through as they are.
+class Stream {
+public:
+    explicit Stream(const std::string& path)
+        : file_(path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb"), &gzclose) {
+        if (file_ == nullptr) problem_ = std::strerror(errno == 0 ? ENOMEM : errno);
+        if (file_ != nullptr) gzbuffer(file_.get(), 1U << 18U);
+    }
+
+    /// The next bytes; empty at the end or after a problem.
+    std::string_view read() {
+        if (file_ == nullptr || !problem_.empty()) return {};
+        const int count = gzread(file_.get(), buffer_.data(), static_cast<unsigned>(buffer_.size()));
+        int error = 0;
+        const char* message = gzerror(file_.get(), &error);
+        if (error == Z_ERRNO) {
+            problem_ = std::strerror(errno);
+        } else if (error != Z_OK && error != Z_STREAM_END) {
+            problem_ = error == Z_BUF_ERROR ? "the compressed data ends too early" : message;
+        }
+        return count <= 0 ? std::string_view() : std::string_view(buffer_.data(), static_cast<std::size_t>(count));
+    }
+
+    const std::string& problem() const { return problem_; }
+
+private:
+    std::unique_ptr<gzFile_s, int (*)(gzFile)> file_;
+    std::array<char, 1 << 16> buffer_{};
+    std::string problem_;
+};
+
+bool isBlank(std::string_view text) {
+    return text.find_first_not_of(" \t\r\n\xEF\xBB\xBF") == std::string_view::npos;
+}
+
+/// "{...}\n{": the first line is a whole object and another one follows.
+bool looksLikeLines(std::string_view text) {
+    const std::size_t start = text.find_first_not_of("\xEF\xBB\xBF \t\r\n");
+    if (start == std::string_view::npos || text[start] != '{') return false;
+    const std::size_t lineEnd = text.find('\n', start);
+    if (lineEnd == std::string_view::npos) return false;
+    const std::size_t last = text.find_last_not_of(" \t\r\n", lineEnd);
+    const std::size_t next = text.find_first_not_of(" \t\r\n", lineEnd);
+    return last > start && text[last] == '}' && next != std::string_view::npos && text[next] == '{';
+}
+
+class Reader {
+public:
+    Reader(std::size_t mostBytes, const std::function<bool(Input)>& take) : mostBytes_(mostBytes), take_(take) {}
+
+    bool readPath(const std::string& path) {
+        std::error_code error;
+        if (path == "-" || !fs::is_directory(path, error))
+            return readFile(path, path == "-" ? "(standard input)" : path);
+        std::vector<std::string> files;
+        for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+            const std::string name = entry->path().string();
+            std::error_code ignored;
+            const bool isChart = std::any_of(chartFiles.begin(), chartFiles.end(),
+                                             [&](std::string_view ending) { return name.ends_with(ending); });
+            if (isChart && entry->is_regular_file(ignored)) files.push_back(name);
+        }
+        if (error && !take_({{path, 0}, "", error.message()})) return false;
+        if (files.empty() && !error && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file"}))
+            return false;
+        std::sort(files.begin(), files.end());
+        return std::all_of(files.begin(), files.end(), [&](const std::string& file) { return readFile(file, file); });
+    }
+
+private:
+    bool readFile(const std::string& path, const std::string& name) {
+        Stream stream(path);
+        bool lines = holdsLines(name);
+        bool decided = lines;
+        std::string text;
+        std::size_t line = 1;
+        bool tooLong = false;
+        bool any = false;
+        const auto hand = [&](std::string whole, std::size_t number, const std::string& problem) {
+            any = true;
+            return take_({{name, number}, std::move(whole), problem});
+        };
+        const std::string limit = "larger than the limit of " + std::to_string(mostBytes_) + " bytes";
+        // Cuts off whole lines; what is too long is dropped up to its end.
+        const auto handLines = [&]() {
+            std::size_t start = 0;
+            for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', start)) {
+                std::string_view one = std::string_view(text).substr(start, end - start);
+                start = end + 1;
+                const std::size_t number = line++;
+                if (tooLong) {
+                    tooLong = false;
+                    if (!hand("", number, limit)) return false;
+                } else if (!isBlank(one) && !hand(std::string(one), number, "")) {
+                    return false;
+                }
+            }
+            text.erase(0, start);
+            if (text.size() > mostBytes_) {
+                tooLong = true;
+                text.clear();
+            }
+            return true;
+        };
+        while (true) {
+            const std::string_view bytes = stream.read();
+            if (bytes.empty()) break;
+            text.append(bytes);
+            if (!decided && text.find('\n') != std::string::npos && text.size() > 4096) {
+                decided = true;
+                lines = looksLikeLines(text);
+            }
+            if (lines) {
+                if (!handLines()) return false;
+            } else if (text.size() > mostBytes_) {
+                if (!decided && looksLikeLines(text)) {
+                    lines = decided = true;
+                    continue;
+                }
+                return hand("", 0, limit);
+            }
+        }
+        if (!lines && !decided && looksLikeLines(text)) lines = true;
+        if (!stream.problem().empty()) return hand("", lines ? line : 0, stream.problem());
+        if (!lines) return isBlank(text) ? hand("", 0, "the file is empty") : hand(std::move(text), 0, "");
+        text += '\n';
+        if (!handLines()) return false;
+        return any || hand("", 0, "the file is empty");
+    }
+
+    std::size_t mostBytes_;
+    const std::function<bool(Input)>& take_;
+};
+
+}  // namespace
+
+void readInputs(const std::vector<std::string>& paths, std::size_t mostBytes, const std::function<bool(Input)>& take) {
+    Reader reader(mostBytes, take);
+    for (const std::string& path : paths) {
+        if (!reader.readPath(path)) return;
+    }
+}
+
+}  // namespace cds_hooks

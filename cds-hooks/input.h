@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cds-hooks/report.h"
+
+namespace cds_hooks {
+
+/// One text that should hold one chart, or the reason why it could not even be read.
+struct Input {
+    Origin origin;
+    std::string text;
+    std::string problem;  ///< empty when the text was read
+};
+
+/// Reads files, folders (recursively, in the order of their names: .json, .ndjson, .jsonl, and each with .gz) and "-"
+/// for standard input, and hands out their charts one by one, in that order. Gzip is recognised by its content.
+///
+/// NDJSON, by file name or because the second line begins another object, is one chart a line; blank lines are skipped.
+/// Nothing longer than `mostBytes` is kept. Unreadable files and lines are handed out with their problem. Stops when
+/// `take` returns false.
+void readInputs(const std::vector<std::string>& paths, std::size_t mostBytes, const std::function<bool(Input)>& take);
+
+}  // namespace cds_hooks

@@ -1,0 +1,102 @@
+#include "cds-hooks/knowledge.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+#include "fhir/error.h"
+#include "fhir/json.h"
+
+namespace cds_hooks {
+
+namespace {
+
+std::string readFile(const std::filesystem::path& path) {
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream) throw std::runtime_error(path.string() + ": cannot be read");
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+bool isTrialFile(const std::string& name) {
+    return name.starts_with("NCT") && name.ends_with(".json");
+}
+
+std::string digestOf(const std::vector<KnowledgeFile>& files) {
+    std::string everything;
+    for (const KnowledgeFile& file : files) everything += file.name + '\0' + file.text + '\0';
+    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+    unsigned int length = 0;
+    if (EVP_Digest(everything.data(), everything.size(), hash.data(), &length, EVP_sha256(), nullptr) != 1)
+        throw std::runtime_error("SHA-256 is not available");
+    static constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (std::size_t i = 0; i < 8; ++i) {
+        text += digits[hash[i] >> 4U];
+        text += digits[hash[i] & 15U];
+    }
+    return text;
+}
+
+}  // namespace
+
+std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder) {
+    std::vector<KnowledgeFile> files;
+    std::filesystem::path vocabulary = folder / "facts.json";
+    std::filesystem::path trials = folder;
+    if (std::filesystem::exists(folder / "mapping" / "facts.json")) {
+        vocabulary = folder / "mapping" / "facts.json";
+        trials = folder / "rules" / "trials";
+    }
+    files.push_back({"facts.json", readFile(vocabulary)});
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(trials, error)) {
+        const std::string name = entry.path().filename().string();
+        if (isTrialFile(name)) files.push_back({name, readFile(entry.path())});
+    }
+    if (error) throw std::runtime_error(trials.string() + ": " + error.message());
+    return files;
+}
+
+Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems) {
+    Knowledge knowledge;
+    std::vector<KnowledgeFile> sorted = files;
+    std::sort(sorted.begin(), sorted.end(),
+              [](const KnowledgeFile& a, const KnowledgeFile& b) { return a.name < b.name; });
+    const auto parse = [&](const KnowledgeFile& file, const auto& read) {
+        try {
+            const fhir::json::Document document(file.text);
+            read(document.root());
+        } catch (const fhir::Error& error) {
+            problems.push_back({file.name, error.what()});
+        }
+    };
+    bool hasVocabulary = false;
+    for (const KnowledgeFile& file : sorted) {
+        if (file.name != "facts.json") continue;
+        hasVocabulary = true;
+        parse(file, [&](fhir::json::Value root) {
+            knowledge.vocabulary = mapping::Vocabulary::read(file.name, root, problems);
+        });
+    }
+    if (!hasVocabulary) problems.push_back({"facts.json", "missing"});
+    for (const KnowledgeFile& file : sorted) {
+        if (!isTrialFile(file.name)) continue;
+        parse(file, [&](fhir::json::Value root) {
+            rules::Trial trial = rules::readTrial(file.name, root, knowledge.vocabulary, problems);
+            if (trial.id + ".json" != file.name)
+                problems.push_back({file.name + ": /id", "'" + trial.id + "' is not the name of the file"});
+            const bool twice = std::any_of(knowledge.trials.begin(), knowledge.trials.end(),
+                                           [&](const rules::Trial& other) { return other.id == trial.id; });
+            if (twice) problems.push_back({file.name, "this trial stands twice"});
+            knowledge.trials.push_back(std::move(trial));
+        });
+    }
+    knowledge.digest = digestOf(sorted);
+    return knowledge;
+}
+
+}  // namespace cds_hooks

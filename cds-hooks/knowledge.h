@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mapping/vocabulary.h"
+#include "rules/trial.h"
+
+namespace cds_hooks {
+
+/// A knowledge file with its name: "facts.json", or "NCT….json" for a trial.
+struct KnowledgeFile {
+    std::string name;
+    std::string text;
+};
+
+/// The vocabulary and the trials: read once, const, shared between threads.
+struct Knowledge {
+    mapping::Vocabulary vocabulary;
+    std::vector<rules::Trial> trials;  ///< in the order of their ids
+    std::string digest;                ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files
+};
+
+/// The files that were compiled into the program.
+std::vector<KnowledgeFile> embeddedKnowledge();
+
+/// The files of a folder that is laid out like the tree: mapping/facts.json and rules/trials/NCT….json, or facts.json
+/// and NCT….json side by side. Errors: std::runtime_error names the folder or file that cannot be read.
+std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder);
+
+/// Reads and checks the files. Errors: all problems at once, each with its place; the result is usable when there is
+/// none.
+Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems);
+
+}  // namespace cds_hooks

@@ -1,0 +1,252 @@
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cds-hooks/knowledge.h"
+#include "cds-hooks/replay.h"
+#include "cds-hooks/screening.h"
+#include "cds-hooks/serve.h"
+
+namespace {
+
+constexpr int usageOrKnowledgeError = 2;
+
+/// Reads the knowledge, or says everything that is wrong with it.
+std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder) {
+    const std::vector<cds_hooks::KnowledgeFile> files =
+        folder.empty() ? cds_hooks::embeddedKnowledge() : cds_hooks::knowledgeIn(folder);
+    std::vector<mapping::Problem> problems;
+    cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(files, problems);
+    for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
+    if (!problems.empty()) {
+        spdlog::error("{} problem(s) in the knowledge; nothing was evaluated", problems.size());
+        return std::nullopt;
+    }
+    return knowledge;
+}
+
+/// Keeps the named trials. False, with a message, when one is unknown.
+bool keepTrials(cds_hooks::Knowledge& knowledge, const std::vector<std::string>& wanted) {
+    if (wanted.empty()) return true;
+    for (const std::string& id : wanted) {
+        const bool known = std::any_of(knowledge.trials.begin(), knowledge.trials.end(),
+                                       [&](const rules::Trial& trial) { return trial.id == id; });
+        if (known) continue;
+        spdlog::error("--trial: '{}' is not a trial of this knowledge", id);
+        return false;
+    }
+    std::erase_if(knowledge.trials, [&](const rules::Trial& trial) {
+        return std::find(wanted.begin(), wanted.end(), trial.id) == wanted.end();
+    });
+    return true;
+}
+
+/// A day, "today", or nothing for "latest". Throws CLI::ValidationError for anything else.
+std::optional<fhir::Date> readAsOf(const std::string& text) {
+    if (text == "latest") return std::nullopt;
+    if (text == "today") return cds_hooks::today();
+    const auto date = fhir::Date::parse(text);
+    if (!date) throw CLI::ValidationError("--as-of", "'" + text + "' is not a date (YYYY-MM-DD), today or latest");
+    return date;
+}
+
+fhir::Coverage readCoverage(const std::vector<std::string>& types) {
+    fhir::Coverage coverage;
+    for (const std::string& type : types) {
+        if (type == "all") {
+            coverage.setAll(fhir::Covered::completely);
+            return coverage;
+        }
+        if (type.empty() || type[0] < 'A' || type[0] > 'Z')
+            throw CLI::ValidationError("--covers", "'" + type + "' is not a resource type, such as Condition, or all");
+        coverage.set(type, fhir::Covered::completely);
+    }
+    return coverage;
+}
+
+bool hasCriterion(const cds_hooks::Knowledge& knowledge, const std::string& id) {
+    return std::any_of(knowledge.trials.begin(), knowledge.trials.end(), [&](const rules::Trial& trial) {
+        return trial.find(id) != nullptr || (id.starts_with(trial.id + '.') &&
+                                             trial.find(std::string_view(id).substr(trial.id.size() + 1)) != nullptr);
+    });
+}
+
+int checkTrials(const std::string& folder, const std::vector<std::string>& paths) {
+    std::vector<cds_hooks::KnowledgeFile> files =
+        folder.empty() ? cds_hooks::embeddedKnowledge() : cds_hooks::knowledgeIn(folder);
+    if (!paths.empty()) {
+        // The named files against the vocabulary, without the trials that came with the program.
+        std::erase_if(files, [](const cds_hooks::KnowledgeFile& file) { return file.name != "facts.json"; });
+        for (const std::string& path : paths) {
+            std::ifstream stream(path, std::ios::binary);
+            if (!stream) {
+                spdlog::error("{}: cannot be read", path);
+                return usageOrKnowledgeError;
+            }
+            files.push_back({std::filesystem::path(path).filename().string(),
+                             {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()}});
+        }
+    }
+    std::vector<mapping::Problem> problems;
+    const cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(files, problems);
+    for (const mapping::Problem& problem : problems) std::cout << problem.text() << '\n';
+    if (!problems.empty()) {
+        spdlog::error("{} problem(s)", problems.size());
+        return usageOrKnowledgeError;
+    }
+    for (const rules::Trial& trial : knowledge.trials)
+        std::cout << trial.id << ": " << trial.criteria.size() << " criteria, no problem\n";
+    return 0;
+}
+
+int listTrials(const cds_hooks::Knowledge& knowledge) {
+    for (const rules::Trial& trial : knowledge.trials) {
+        std::cout << trial.id << "  " << trial.recruitment << " ("
+                  << (trial.recruitmentAsOf ? trial.recruitmentAsOf->text() : "date unknown") << ")  "
+                  << trial.criteria.size() << " criteria  " << trial.title << '\n';
+    }
+    return 0;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{
+        "cd7match: which of the CD7-directed CAR-T and CAR-NK trials may this patient enter, why, and what is "
+        "missing? A screening aid for professionals; it never decides."};
+    app.require_subcommand(1);
+    app.footer(
+        "Examples:\n"
+        "  cd7match replay charts/ --covers Condition,Observation\n"
+        "  cd7match replay charts.ndjson.gz --format ndjson > screened.ndjson\n"
+        "  cd7match replay chart.json --explain NCT07109518.inc.09a\n"
+        "  cd7match serve --port 8080\n"
+        "  cd7match trials check rules/trials/NCT07109518.json\n"
+        "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
+    std::string knowledgeFolder;
+    app.add_option("--knowledge", knowledgeFolder,
+                   "Folder with mapping/facts.json and rules/trials/, instead of the built-in")
+        ->check(CLI::ExistingDirectory);
+    bool version = false;
+    app.add_flag("--version", version, "Name the program and its knowledge, and stop");
+
+    CLI::App* replay = app.add_subcommand("replay", "Evaluate stored FHIR Bundles");
+    std::vector<std::string> paths;
+    std::string format;
+    std::string asOf = "today";
+    std::vector<std::string> trials;
+    std::vector<std::string> covers;
+    std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
+    std::string explain;
+    std::size_t mostMegabytes = 64;
+    replay
+        ->add_option("path", paths,
+                     "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with one Bundle "
+                     "a line, gzip of these")
+        ->required();
+    replay->add_option("--format", format, "table, markdown or ndjson (default: table on a terminal, else ndjson)")
+        ->check(CLI::IsMember({"table", "markdown", "ndjson"}));
+    replay
+        ->add_option("--as-of", asOf,
+                     "The day of the evaluation: YYYY-MM-DD, today, or latest (the newest date in each chart)")
+        ->capture_default_str();
+    replay->add_option("--trial", trials, "Only this trial; may be repeated");
+    replay
+        ->add_option(
+            "--covers", covers,
+            "Resource types that these charts hold completely, or all; what is not covered is never taken for absent")
+        ->delimiter(',');
+    replay->add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
+    replay->add_option("--explain", explain,
+                       "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
+    replay->add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+
+    CLI::App* serve = app.add_subcommand("serve", "Answer CDS Hooks: GET /cds-services, POST /cds-services/cd7-trials");
+    cds_hooks::ServeOptions serveOptions;
+    std::string serveAsOf;
+    std::size_t mostBody = 64;
+    serve->add_option("--host", serveOptions.host, "Address to listen on")->capture_default_str();
+    serve->add_option("--port", serveOptions.port, "Port to listen on; 0 lets the system choose")
+        ->capture_default_str();
+    serve->add_option("--workers", serveOptions.limits.workers, "Threads that evaluate")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 256));
+    serve->add_option("--max-body", mostBody, "Largest request body, in MiB")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+    serve->add_option("--as-of", serveAsOf, "Evaluate as of this day instead of today, for demonstrations");
+
+    CLI::App* trialsCommand = app.add_subcommand("trials", "The trials of the knowledge");
+    trialsCommand->require_subcommand(1);
+    CLI::App* check =
+        trialsCommand->add_subcommand("check", "Report every problem of trial files, each with its place");
+    std::vector<std::string> checked;
+    check->add_option("file", checked, "Trial files (default: those of the knowledge)");
+    CLI::App* list = trialsCommand->add_subcommand("list", "List the trials");
+
+    try {
+        // --version stands alone, so it is looked for before a subcommand is demanded.
+        for (int i = 1; i < argc; ++i) {
+            if (std::string_view(argv[i]) != "--version") continue;
+            const auto knowledge = readKnowledge("");
+            if (!knowledge) return usageOrKnowledgeError;
+            std::cout << "cd7match " << cds_hooks::programVersion() << ", knowledge " << knowledge->digest << " ("
+                      << knowledge->trials.size() << " trials, " << knowledge->vocabulary.facts().size() << " facts)\n";
+            return 0;
+        }
+        app.parse(argc, argv);
+        if (check->parsed()) return checkTrials(knowledgeFolder, checked);
+        auto knowledge = readKnowledge(knowledgeFolder);
+        if (!knowledge) return usageOrKnowledgeError;
+        if (list->parsed()) return listTrials(*knowledge);
+        if (serve->parsed()) {
+            if (!serveAsOf.empty()) serveOptions.asOf = readAsOf(serveAsOf);
+            serveOptions.limits.bodyBytes = mostBody << 20U;
+            return cds_hooks::serve(*knowledge, serveOptions);
+        }
+        cds_hooks::ReplayOptions options;
+        options.paths = paths;
+        const bool terminal = isatty(STDOUT_FILENO) == 1;
+        options.format = format == "ndjson" || (format.empty() && !terminal) ? cds_hooks::Format::ndjson
+                         : format == "markdown"                              ? cds_hooks::Format::markdown
+                                                                             : cds_hooks::Format::table;
+        options.asOf = readAsOf(asOf);
+        options.today = cds_hooks::today();
+        options.coverage = readCoverage(covers);
+        options.threads = threads;
+        options.explain = explain;
+        options.mostBytes = mostMegabytes << 20U;
+        options.progress = isatty(STDERR_FILENO) == 1;
+        if (!keepTrials(*knowledge, trials)) return usageOrKnowledgeError;
+        if (!explain.empty() && !hasCriterion(*knowledge, explain)) {
+            spdlog::error("--explain: no trial has a criterion '{}'", explain);
+            return usageOrKnowledgeError;
+        }
+        return cds_hooks::replay(*knowledge, options, std::cout);
+    } catch (const CLI::ParseError& error) {
+        const int status = app.exit(error, std::cout, std::cerr);
+        return status == 0 ? 0 : usageOrKnowledgeError;
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
+        return usageOrKnowledgeError;
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::ios::sync_with_stdio(false);
+    auto logger = spdlog::stderr_logger_mt("cd7match");
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l: %v", spdlog::pattern_time_type::utc);
+    spdlog::set_default_logger(logger);
+    return run(argc, argv);
+}

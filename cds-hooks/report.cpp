@@ -1,0 +1,230 @@
+#include "cds-hooks/report.h"
+
+#include <algorithm>
+
+#include "cds-hooks/card.h"
+#include "cds-hooks/markdown.h"
+
+namespace cds_hooks {
+
+using fhir::json::Writer;
+using mapping::Evidence;
+using mapping::Kind;
+
+std::optional<std::string> timesUpperLimit(const Evidence& evidence) {
+    if (!evidence.upperLimit || !evidence.value.isPoint()) return std::nullopt;
+    return fhir::decimalText(*evidence.value.low / *evidence.upperLimit, 3);
+}
+
+std::string valueText(const Evidence& evidence) {
+    std::string text;
+    if (!evidence.valueText.empty() || !evidence.highText.empty()) {
+        text = std::string(evidence.comparator) + evidence.valueText;
+        if (!evidence.highText.empty())
+            text += evidence.valueText.empty() ? "<=" + evidence.highText : "-" + evidence.highText;
+        if (!evidence.unitText.empty() && evidence.unitText.front() != '{') {
+            text += ' ';
+            text += evidence.unitText == "a" ? "years" : evidence.unitText == "mo" ? "months" : evidence.unitText;
+        }
+        if (const auto times = timesUpperLimit(evidence)) text += ", " + *times + " x ULN";
+    } else if (!evidence.coded.empty()) {
+        text = evidence.coded;
+    } else if (!evidence.display.empty()) {
+        text = evidence.display;
+    } else if (evidence.positive && !evidence.isCondition) {
+        text = *evidence.positive ? "positive" : "negative";
+    }
+    if (evidence.date) text += (text.empty() ? "" : ", ") + evidence.date->text();
+    return text;
+}
+
+namespace {
+
+/// A JSON number: as it was written where JSON allows it ("1.50"), in plain digits otherwise ("012").
+void writeNumber(Writer& writer, std::string_view text) {
+    const std::size_t digits = text.starts_with('-') ? 1 : 0;
+    const bool leadingZero =
+        text.size() > digits + 1 && text[digits] == '0' && text[digits + 1] >= '0' && text[digits + 1] <= '9';
+    if (leadingZero) {
+        if (const auto number = fhir::parseDecimal(text)) {
+            writer.number(fhir::decimalText(*number, 12));
+            return;
+        }
+    }
+    writer.number(text);
+}
+
+void writeEvidence(Writer& writer, const Evidence& evidence) {
+    writer.beginObject().member("fact", evidence.fact->name);
+    if (!evidence.valueText.empty()) {
+        writer.name("value");
+        writeNumber(writer, evidence.valueText);
+    } else if (!evidence.coded.empty()) {
+        writer.member("value", evidence.coded);
+    } else if (evidence.positive && !evidence.isCondition) {
+        writer.name("value").boolean(*evidence.positive);
+    }
+    if (!evidence.highText.empty()) {
+        writer.name("high");
+        writeNumber(writer, evidence.highText);
+    }
+    if (!evidence.comparator.empty()) writer.member("comparator", evidence.comparator);
+    if (!evidence.unitText.empty()) writer.member("unit", evidence.unitText);
+    if (!evidence.upperLimitText.empty()) {
+        writer.name("upperLimit");
+        writeNumber(writer, evidence.upperLimitText);
+    }
+    if (const auto times = timesUpperLimit(evidence)) writer.name("xULN").number(*times);
+    if (!evidence.display.empty()) writer.member("display", evidence.display);
+    if (!evidence.method.empty()) writer.member("method", evidence.method);
+    if (evidence.date) writer.member("date", evidence.date->text());
+    if (evidence.end) writer.member("end", evidence.end->text());
+    writer.member("source", evidence.source());
+    if (evidence.stale) writer.name("stale").boolean(true);
+    if (!mapping::isDecided(evidence.basis)) writer.member("reason", mapping::word(evidence.basis));
+    if (!evidence.detail.empty()) writer.member("detail", evidence.detail);
+    if (!evidence.inputs.empty()) {
+        writer.name("inputs").beginArray();
+        for (const Evidence& input : evidence.inputs) writeEvidence(writer, input);
+        writer.endArray();
+    }
+    writer.endObject();
+}
+
+void writeFinding(Writer& writer, const rules::Finding& finding) {
+    const rules::Outcome& outcome = finding.outcome;
+    writer.beginObject()
+        .member("id", finding.criterion->id)
+        .member("truth", rules::word(outcome.truth))
+        .member("basis", mapping::word(outcome.basis));
+    if (outcome.clearsOn) writer.member("clearsOn", outcome.clearsOn->text());
+    if (outcome.wouldBe) writer.member("wouldBe", rules::word(*outcome.wouldBe));
+    if (outcome.truth == rules::Truth::Unknown) {
+        std::vector<std::string_view> missing;
+        std::vector<std::string_view> asks;
+        const auto addOnce = [](std::vector<std::string_view>& list, std::string_view text) {
+            if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+        };
+        for (const rules::Open& open : outcome.open) {
+            if (open.question().empty()) {
+                addOnce(missing, open.fact->name);
+            } else {
+                addOnce(asks, open.question());
+            }
+        }
+        for (const auto& [name, list] : {std::pair{"missing", &missing}, std::pair{"asks", &asks}}) {
+            if (list->empty()) continue;
+            writer.name(name).beginArray();
+            for (const std::string_view text : *list) writer.string(text);
+            writer.endArray();
+        }
+    }
+    writer.name("evidence").beginArray();
+    for (const Evidence* evidence : outcome.evidence) writeEvidence(writer, *evidence);
+    writer.endArray().endObject();
+}
+
+void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation) {
+    writer.beginObject()
+        .member("trial", evaluation.trial->id)
+        .member("status", rules::word(evaluation.status))
+        .name("gate")
+        .boolean(evaluation.gate);
+    writer.name("criteria").beginArray();
+    for (const rules::Finding& finding : evaluation.findings) writeFinding(writer, finding);
+    writer.endArray();
+    const auto writeIds = [&](std::string_view name, const std::vector<std::size_t>& criteria) {
+        writer.name(name).beginArray();
+        for (const std::size_t index : criteria) writer.string(evaluation.trial->criteria[index].id);
+        writer.endArray();
+    };
+    writeIds("failed", evaluation.failed);
+    writer.name("missing").beginArray();
+    for (const mapping::FactDefinition* fact : evaluation.missing) writer.string(fact->name);
+    writer.endArray();
+    writeIds("asks", evaluation.asks);
+    writer.endObject();
+}
+
+std::string patientReference(const Screening& screening) {
+    const std::string_view id = screening.chart.patient.id;
+    return id.empty() ? "Patient" : "Patient/" + std::string(id);
+}
+
+}  // namespace
+
+std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, const Origin& origin) {
+    Writer writer;
+    writer.beginObject()
+        .member("patient", patientReference(screening))
+        .member("asOf", screening.facts.asOf.text())
+        .name("source")
+        .beginObject()
+        .member("file", origin.file);
+    if (origin.line > 0) writer.name("line").number(origin.line);
+    writer.endObject().member("program", programVersion()).member("knowledge", knowledge.digest);
+    if (screening.facts.deceased) writer.name("deceased").boolean(true);
+    writer.name("trials").beginArray();
+    for (const rules::Evaluation& evaluation : screening.evaluations) writeEvaluation(writer, evaluation);
+    writer.endArray().name("issues").beginArray();
+    for (const fhir::Issue& issue : screening.facts.issues)
+        writer.beginObject().member("path", issue.path).member("message", issue.message).endObject();
+    writer.endArray().endObject();
+    return std::string(writer.text());
+}
+
+std::string tableText(const Screening& screening, const Origin& origin) {
+    std::string text =
+        patientReference(screening) + "  as of " + screening.facts.asOf.text() + "  (" + origin.text() + ")";
+    if (screening.facts.deceased) text += "  recorded as dead";
+    text += '\n';
+    const auto row = [&](std::string_view name, const std::string& value) {
+        if (value.empty()) return;
+        text += "    ";
+        text += name;
+        text += std::string(9 - name.size(), ' ') + value + '\n';
+    };
+    for (const rules::Evaluation& evaluation : screening.evaluations) {
+        std::string status(rules::word(evaluation.status));
+        status.resize(20, ' ');
+        text += "  " + evaluation.trial->id + "  " + status + "  " + evaluation.trial->recruitment;
+        text += evaluation.trial->recruitmentAsOf ? " (" + evaluation.trial->recruitmentAsOf->text() + ")" : "";
+        text += evaluation.gate ? "\n" : "; no disease of this trial on file\n";
+
+        std::string failed;
+        for (const std::size_t index : evaluation.failed) {
+            const rules::Finding& finding = evaluation.findings[index];
+            failed += failed.empty() ? "" : "; ";
+            failed += finding.criterion->id;
+            if (!finding.outcome.evidence.empty()) {
+                const Evidence& evidence = *finding.outcome.evidence.front();
+                failed += " " + evidence.fact->label + " " + valueText(evidence);
+            } else if (finding.outcome.basis == mapping::Basis::noneOnFile) {
+                failed += " (none on file)";
+            }
+        }
+        row("failed", failed);
+        std::string missing;
+        constexpr std::size_t most = 8;
+        for (std::size_t i = 0; i < std::min(most, evaluation.missing.size()); ++i)
+            missing += (i == 0 ? "" : ", ") + evaluation.missing[i]->label;
+        if (evaluation.missing.size() > most)
+            missing += ", and " + std::to_string(evaluation.missing.size() - most) + " more";
+        row("missing", missing);
+        if (!evaluation.asks.empty())
+            row("asked", std::to_string(evaluation.asks.size()) + " criteria need a person's answer");
+    }
+    return text;
+}
+
+std::string markdownText(const Screening& screening, const Origin& origin) {
+    std::string text =
+        "## " + escapeMarkdown(patientReference(screening)) + ", as of " + screening.facts.asOf.text() + "\n\n";
+    text += "Source: " + escapeMarkdown(origin.text()) + "\n\n";
+    if (screening.facts.deceased) text += "Recorded as dead.\n\n";
+    std::vector<const rules::Evaluation*> all;
+    for (const rules::Evaluation& evaluation : screening.evaluations) all.push_back(&evaluation);
+    return text + detailMarkdown(screening, all);
+}
+
+}  // namespace cds_hooks

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "cds-hooks/knowledge.h"
+#include "fhir/bundle.h"
+#include "mapping/fact.h"
+#include "rules/evaluate.h"
+
+namespace cds_hooks {
+
+/// One patient, evaluated for every trial. The facts hold views into the chart's document, the evaluations into the
+/// facts.
+struct Screening {
+    fhir::Chart chart;
+    mapping::Facts facts;
+    std::vector<rules::Evaluation> evaluations;  ///< one for each trial of the knowledge, in its order
+};
+
+/// The line of functions that every use of the program goes through: facts from the chart, judgement from the facts.
+Screening screen(const Knowledge& knowledge, fhir::Chart chart, fhir::Date asOf);
+
+/// "0.1.0"
+std::string_view programVersion();
+
+/// Trials worth a clinician's attention: the gate fires, nothing decided stands against the patient, and the patient is
+/// alive. Those that recruit come first, then those with the fewest missing facts.
+std::vector<const rules::Evaluation*> suggested(const Screening& screening);
+
+}  // namespace cds_hooks

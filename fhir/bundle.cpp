@@ -1,0 +1,290 @@
+#include "fhir/bundle.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+
+#include "fhir/error.h"
+
+namespace fhir {
+
+Covered Coverage::of(std::string_view resourceType) const {
+    const auto found =
+        std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return type.first == resourceType; });
+    const Covered covered = found == types_.end() ? others_ : found->second;
+    return limited_ && covered == Covered::completely ? Covered::partly : covered;
+}
+
+Covered Coverage::of(std::string_view resourceType, std::string_view part) const {
+    const std::string name = std::string(resourceType) + '.' + std::string(part);
+    const bool known = std::any_of(types_.begin(), types_.end(), [&](const auto& type) { return type.first == name; });
+    return known ? of(name) : of(resourceType);
+}
+
+void Coverage::set(std::string_view resourceType, std::string_view part, Covered covered) {
+    set(std::string(resourceType) + '.' + std::string(part), covered);
+}
+
+void Coverage::set(std::string_view resourceType, Covered covered) {
+    for (auto& type : types_) {
+        if (type.first == resourceType) {
+            type.second = covered;
+            return;
+        }
+    }
+    types_.emplace_back(resourceType, covered);
+}
+
+void Coverage::setAll(Covered covered) {
+    types_.clear();
+    others_ = covered;
+}
+
+void Coverage::limitToPartly() {
+    limited_ = true;
+}
+
+namespace {
+
+using json::Value;
+
+constexpr std::size_t mostIssues = 200;
+
+struct Found {
+    Value resource;
+    std::string path;
+    std::string_view fullUrl;
+};
+
+/// Everything that readChart collects before it knows whose chart it is.
+struct Collection {
+    std::vector<Found> patients;
+    std::vector<Found> others;  ///< Observations and Conditions
+    std::vector<Issue> issues;
+    bool withheld = false;
+};
+
+/// An OperationOutcome among results that says that something is missing, as opposed to "nothing was found".
+///
+/// Source: FHIR R4 value set issue-type; Epic reports withheld results as a warning of code suppressed.
+bool saysWithheld(Value operationOutcome) {
+    static constexpr std::array codes{"suppressed", "forbidden", "security",   "login",      "expired",
+                                      "incomplete", "throttled", "timeout",    "too-costly", "transient",
+                                      "exception",  "no-store",  "lock-error", "too-long"};
+    for (const Value issue : operationOutcome["issue"].items()) {
+        const std::string_view severity = issue["severity"].text();
+        const std::string_view code = issue["code"].text();
+        if (severity == "error" || severity == "fatal") return true;
+        if (std::find(codes.begin(), codes.end(), code) != codes.end()) return true;
+    }
+    return false;
+}
+
+void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
+
+void collectBundle(Value bundle, const std::string& path, Collection& collection) {
+    const std::string prefix = path.empty() ? "" : path + '.';
+    for (const Value link : bundle["link"].items()) {
+        if (link["relation"].text() == "next") collection.withheld = true;
+    }
+    std::size_t index = 0;
+    for (const Value entry : bundle["entry"].items()) {
+        const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
+        try {
+            if (const Value resource = entry["resource"])
+                collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
+        } catch (const Error& error) {
+            collection.issues.push_back(
+                {entryPath + '.' + error.path(), "resource left out: " + std::string(error.what())});
+        }
+    }
+}
+
+void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection) {
+    if (value.isArray()) {
+        std::size_t index = 0;
+        for (const Value item : value.items()) {
+            const std::string itemPath = path + '[' + std::to_string(index++) + ']';
+            if (!item) continue;
+            try {
+                collect(item, itemPath, {}, collection);
+            } catch (const Error& error) {
+                collection.issues.push_back({itemPath, "resource left out: " + std::string(error.what())});
+            }
+        }
+        return;
+    }
+    const std::string_view type = value["resourceType"].text();
+    if (type == "Bundle") {
+        collectBundle(value, path, collection);
+    } else if (type == "Patient") {
+        collection.patients.push_back({value, path, fullUrl});
+    } else if (type == "Observation" || type == "Condition") {
+        collection.others.push_back({value, path, fullUrl});
+    } else if (type == "OperationOutcome") {
+        if (saysWithheld(value)) collection.withheld = true;
+    } else if (type.empty()) {
+        collection.issues.push_back({path, value.isObject() ? "has no resourceType" : "is not a resource"});
+    }
+}
+
+/// The logical id at the end of a reference, without version: "https://x/Patient/1/_history/2" is "1".
+std::string_view lastSegment(std::string_view reference) {
+    if (const auto history = reference.find("/_history/"); history != std::string_view::npos)
+        reference = reference.substr(0, history);
+    if (const auto slash = reference.rfind('/'); slash != std::string_view::npos) reference.remove_prefix(slash + 1);
+    for (const std::string_view prefix : {"urn:uuid:", "urn:oid:"}) {
+        if (reference.starts_with(prefix)) reference.remove_prefix(prefix.size());
+    }
+    return reference;
+}
+
+bool hasIdentifier(const Patient& patient, std::string_view system, std::string_view value) {
+    return !value.empty() && std::any_of(patient.identifier.begin(), patient.identifier.end(), [&](const auto& own) {
+        return own.value == value && (system.empty() || own.system == system);
+    });
+}
+
+/// Whether Observation.subject or Condition.subject is this patient. No subject at all is: FHIR lets an Observation
+/// leave it out, and the sources are one patient's.
+bool isAbout(Value resource, const Patient& patient) {
+    if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
+    Value subject = resource["subject"];
+    if (!subject) subject = resource["patient"];
+    if (!subject) return true;
+    const std::string_view reference = subject["reference"].text();
+    if (reference.empty()) {
+        const Value identifier = subject["identifier"];
+        if (!identifier) return true;  // a display alone names nobody else
+        return hasIdentifier(patient, identifier["system"].text(), identifier["value"].text());
+    }
+    if (!patient.fullUrl.empty() && reference == patient.fullUrl) return true;
+    if (const auto query = reference.find("?identifier="); query != std::string_view::npos) {
+        const std::string_view token = reference.substr(query + 12);
+        const auto bar = token.find('|');
+        return bar == std::string_view::npos ? hasIdentifier(patient, {}, token)
+                                             : hasIdentifier(patient, token.substr(0, bar), token.substr(bar + 1));
+    }
+    // "Group/1" is not Patient/1; a reference without a type is taken for a Patient's.
+    if (const auto slash = reference.find('/'); slash != std::string_view::npos) {
+        const std::string_view path = reference.substr(0, reference.find("/_history/"));
+        const std::string_view before = path.substr(0, path.rfind('/'));
+        if (lastSegment(before) != "Patient") return false;
+    }
+    const std::string_view id = lastSegment(reference);
+    if (id.empty()) return false;
+    return id == patient.id || id == lastSegment(patient.fullUrl);
+}
+
+/// The version of a resource to keep when a Bundle holds several: the newest by meta.lastUpdated.
+bool isNewer(Value left, Value right) {
+    const auto a = DateTime::parse(left["meta"]["lastUpdated"].text());
+    const auto b = DateTime::parse(right["meta"]["lastUpdated"].text());
+    return a && b && a->first > b->last;
+}
+
+/// The same resource counts once; of several versions the newest does. Versions that nothing tells apart all stay: if
+/// they say different things, that is a conflict to be shown.
+void removeDuplicates(std::vector<Found>& resources) {
+    std::map<std::string, std::vector<std::size_t>, std::less<>> seen;
+    std::vector<bool> drop(resources.size(), false);
+    for (std::size_t i = 0; i < resources.size(); ++i) {
+        const Value resource = resources[i].resource;
+        const std::string_view id = resource["id"].text();
+        if (id.empty() && resources[i].fullUrl.empty()) continue;
+        std::string key = resources[i].fullUrl.empty()
+                              ? std::string(resource["resourceType"].text()) + '/' + std::string(id)
+                              : std::string(resources[i].fullUrl);
+        auto& earlier = seen[std::move(key)];
+        for (const std::size_t other : earlier) {
+            if (drop[other] || drop[i]) continue;
+            if (sameJson(resource, resources[other].resource) || isNewer(resources[other].resource, resource)) {
+                drop[i] = true;
+            } else if (isNewer(resource, resources[other].resource)) {
+                drop[other] = true;
+            }
+        }
+        earlier.push_back(i);
+    }
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < resources.size(); ++i) {
+        if (drop[i]) continue;
+        if (kept != i) resources[kept] = std::move(resources[i]);
+        ++kept;
+    }
+    resources.erase(resources.begin() + static_cast<std::ptrdiff_t>(kept), resources.end());
+}
+
+}  // namespace
+
+Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage) {
+    Collection collection;
+    for (const Source& source : sources) collect(source.value, source.path, {}, collection);
+
+    Chart chart;
+    chart.document = std::move(document);
+    chart.coverage = std::move(coverage);
+    chart.issues = std::move(collection.issues);
+    chart.incomplete = collection.withheld;
+
+    removeDuplicates(collection.patients);
+    if (collection.patients.empty()) throw Error("", "no Patient resource");
+    if (collection.patients.size() > 1)
+        throw Error(collection.patients[1].path, "a second Patient; a chart is one patient's (the first stands at " +
+                                                     collection.patients.front().path + ")");
+    const Found& found = collection.patients.front();
+    chart.patient = readPatient(found.resource, found.path, chart.issues);
+    chart.patient.fullUrl = found.fullUrl;
+
+    removeDuplicates(collection.others);
+    std::size_t foreign = 0;
+    for (Found& other : collection.others) {
+        try {
+            if (!isAbout(other.resource, chart.patient)) {
+                ++foreign;
+            } else if (other.resource["resourceType"].text() == "Observation") {
+                chart.observation.push_back(readObservation(other.resource, other.path, chart.issues));
+            } else {
+                chart.condition.push_back(readCondition(other.resource, other.path, chart.patient, chart.issues));
+            }
+        } catch (const Error& error) {
+            chart.issues.push_back(
+                {other.path + '.' + error.path(), "resource left out: " + std::string(error.what())});
+        }
+    }
+    if (foreign > 0)
+        chart.issues.push_back(
+            {"", std::to_string(foreign) + " resource(s) about somebody or something else left out"});
+    if (chart.issues.size() > mostIssues) {
+        const std::size_t more = chart.issues.size() - mostIssues;
+        chart.issues.resize(mostIssues);
+        chart.issues.push_back({"", "and " + std::to_string(more) + " more issues"});
+    }
+    return chart;
+}
+
+bool withholds(Value bundle) {
+    for (const Value entry : bundle["entry"].items()) {
+        const Value resource = entry["resource"];
+        if (resource["resourceType"].text() == "OperationOutcome" && saysWithheld(resource)) return true;
+    }
+    return false;
+}
+
+Chart readBundle(std::shared_ptr<const json::Document> document, Coverage coverage) {
+    const Value root = document->root();
+    if (!root.isArray()) {
+        if (!root.isObject()) throw Error("", "neither a Bundle nor an array of resources");
+        const std::string_view type = root["resourceType"].text();
+        if (type != "Bundle")
+            throw Error("resourceType", type.empty()
+                                            ? "missing; a Bundle is needed"
+                                            : "is " + std::string(type.substr(0, 64)) + "; a Bundle is needed");
+    }
+    Chart chart = readChart(std::move(document), {{root, ""}}, std::move(coverage));
+    if (chart.incomplete) chart.coverage.limitToPartly();
+    return chart;
+}
+
+}  // namespace fhir

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fhir/json.h"
+#include "fhir/resource.h"
+
+namespace fhir {
+
+/// How much of one resource type was read for this patient.
+enum class Covered {
+    undeclared,  ///< nobody said; resources that are there count, their absence says nothing
+    notRead,     ///< asked for and not had, or not sent
+    partly,      ///< some of it was withheld or has further pages
+    completely,
+};
+
+/// Per resource type, how much of it was read. It comes from the caller, a prefetch key or a search outcome, never from
+/// the mere presence of a resource.
+class Coverage {
+public:
+    Covered of(std::string_view resourceType) const;
+    /// The same for one part of a type, such as the codes that one query asked for; the whole type's where nothing was
+    /// said of the part.
+    Covered of(std::string_view resourceType, std::string_view part) const;
+    void set(std::string_view resourceType, Covered covered);
+    void set(std::string_view resourceType, std::string_view part, Covered covered);
+    /// Every type, named or not: "all" on the command line, or a page that was cut.
+    void setAll(Covered covered);
+    /// No type can be better covered than partly: something was withheld.
+    void limitToPartly();
+
+private:
+    std::vector<std::pair<std::string, Covered>> types_;
+    Covered others_ = Covered::undeclared;
+    bool limited_ = false;
+};
+
+/// What one patient's FHIR resources say, as far as we read them.
+struct Chart {
+    Patient patient;
+    std::vector<Observation> observation;
+    std::vector<Condition> condition;
+    Coverage coverage;
+    std::vector<Issue> issues;
+    bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out
+    std::shared_ptr<const json::Document> document;  ///< owns every text above
+};
+
+/// A value to read resources from, and its place in the document: "" for a Bundle that is the document.
+struct Source {
+    json::Value value;
+    std::string path;
+};
+
+/// Reads the chart of the one patient that the sources speak of: Bundles of any type (FHIR R4, Bundle), nested ones
+/// too, arrays of resources, and single resources.
+///
+/// Resources of another patient are left out and counted as an issue; a malformed resource is left out and is one. The
+/// same version of a resource counts once. The coverage is taken as it is given, also for an incomplete chart. Errors:
+/// Error when there is no Patient, or two different ones.
+Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage);
+
+/// Whether a Bundle holds an OperationOutcome that says something was left out, as opposed to "nothing was found".
+bool withholds(json::Value bundle);
+
+/// Reads the chart of one stored Bundle or bare array of resources; an incomplete one covers no type completely.
+/// Errors: as above, and Error for any other JSON.
+Chart readBundle(std::shared_ptr<const json::Document> document, Coverage coverage);
+
+}  // namespace fhir

@@ -1,0 +1,169 @@
+#include "fhir/date.h"
+
+#include <boost/date_time/gregorian/gregorian_types.hpp>
+
+namespace fhir {
+
+namespace {
+
+namespace calendar = boost::gregorian;
+
+constexpr std::int64_t dayLength = 86'400'000;
+
+std::int64_t dayNumber(int year, int month, int day) {
+    static const std::int64_t epoch = calendar::date(1970, 1, 1).day_number();
+    return static_cast<std::int64_t>(calendar::date(static_cast<unsigned short>(year),
+                                                    static_cast<unsigned short>(month),
+                                                    static_cast<unsigned short>(day))
+                                         .day_number()) -
+           epoch;
+}
+
+calendar::date::ymd_type civil(Date date) {
+    static const calendar::date epoch(1970, 1, 1);
+    return (epoch + calendar::date_duration(date.days())).year_month_day();
+}
+
+/// So many digits at a fixed place, or -1.
+int digits(std::string_view text, std::size_t at, std::size_t count) {
+    if (at + count > text.size()) return -1;
+    int value = 0;
+    for (std::size_t i = at; i < at + count; ++i) {
+        if (text[i] < '0' || text[i] > '9') return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+bool exists(int year, int month, int day) {
+    if (year < 1400 || year > 9999 || month < 1 || month > 12 || day < 1) return false;
+    return day <= calendar::gregorian_calendar::end_of_month_day(static_cast<unsigned short>(year),
+                                                                 static_cast<unsigned short>(month));
+}
+
+std::string twoDigits(int value) {
+    return {static_cast<char>('0' + value / 10), static_cast<char>('0' + value % 10)};
+}
+
+}  // namespace
+
+std::optional<Date> Date::of(int year, int month, int day) {
+    if (!exists(year, month, day)) return std::nullopt;
+    return Date(static_cast<std::int32_t>(dayNumber(year, month, day)));
+}
+
+std::optional<Date> Date::parse(std::string_view text) {
+    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+    return of(digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2));
+}
+
+std::string Date::text() const {
+    const auto [year, month, day] = civil(*this);
+    return std::to_string(year) + '-' + twoDigits(month) + '-' + twoDigits(day);
+}
+
+Date addMonths(Date date, int months) {
+    const auto [year, month, day] = civil(date);
+    const int index = static_cast<int>(year) * 12 + static_cast<int>(month) - 1 + months;
+    const int newYear = index / 12;
+    const int newMonth = index % 12 + 1;
+    if (const auto same = Date::of(newYear, newMonth, day)) return *same;
+    if (const auto next = newMonth == 12 ? Date::of(newYear + 1, 1, 1) : Date::of(newYear, newMonth + 1, 1))
+        return *next;
+    return date;  // beyond the calendar: no chart reaches it
+}
+
+int completedMonths(Date from, Date to) {
+    const auto first = civil(from);
+    const auto last = civil(to);
+    int months = (static_cast<int>(last.year) - static_cast<int>(first.year)) * 12 + static_cast<int>(last.month) -
+                 static_cast<int>(first.month);
+    if (addMonths(from, months) > to) --months;
+    return months;
+}
+
+DateTime DateTime::ofDays(Date first, Date last) {
+    return {first.days() * dayLength, (last.days() + std::int64_t{1}) * dayLength - 1};
+}
+
+std::optional<DateTime> DateTime::parse(std::string_view text) {
+    const int year = digits(text, 0, 4);
+    if (text.size() == 4) {
+        if (!exists(year, 1, 1)) return std::nullopt;
+        return ofDays(*Date::of(year, 1, 1), *Date::of(year, 12, 31));
+    }
+    if (text.size() < 7 || text[4] != '-') return std::nullopt;
+    const int month = digits(text, 5, 2);
+    if (text.size() == 7) {
+        if (!exists(year, month, 1)) return std::nullopt;
+        const int end = calendar::gregorian_calendar::end_of_month_day(static_cast<unsigned short>(year),
+                                                                       static_cast<unsigned short>(month));
+        return ofDays(*Date::of(year, month, 1), *Date::of(year, month, end));
+    }
+    const auto day = Date::parse(text.substr(0, 10));
+    if (!day) return std::nullopt;
+    if (text.size() == 10) return ofDay(*day);
+
+    // Thh:mm, optionally :ss and a fraction, then Z or an offset.
+    const int hour = digits(text, 11, 2);
+    const int minute = digits(text, 14, 2);
+    if (text[10] != 'T' || text.size() < 16 || text[13] != ':' || hour < 0 || hour > 23 || minute < 0 || minute > 59)
+        return std::nullopt;
+    std::size_t at = 16;
+    std::int64_t moment = day->days() * dayLength + hour * std::int64_t{3'600'000} + minute * std::int64_t{60'000};
+    std::int64_t length = 60'000;
+    if (at < text.size() && text[at] == ':') {
+        const int second = digits(text, at + 1, 2);
+        if (second < 0 || second > 60) return std::nullopt;
+        moment += second * std::int64_t{1'000};
+        length = 1'000;
+        at += 3;
+        if (at < text.size() && text[at] == '.') {
+            ++at;
+            const std::size_t start = at;
+            std::int64_t unit = 1'000;
+            while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
+                unit /= 10;
+                moment += (text[at] - '0') * unit;
+                if (unit > 0) length = unit;
+                ++at;
+            }
+            if (at == start) return std::nullopt;
+        }
+    }
+    if (at == text.size()) return ofDay(*day);
+    if (text[at] == 'Z' && at + 1 == text.size()) return DateTime{moment, moment + length - 1};
+    const int offsetHours = digits(text, at + 1, 2);
+    const int offsetMinutes = digits(text, at + 4, 2);
+    if ((text[at] != '+' && text[at] != '-') || at + 6 != text.size() || text[at + 3] != ':' || offsetHours < 0 ||
+        offsetHours > 14 || offsetMinutes < 0 || offsetMinutes > 59)
+        return std::nullopt;
+    const std::int64_t offset = offsetHours * std::int64_t{3'600'000} + offsetMinutes * std::int64_t{60'000};
+    moment += text[at] == '+' ? -offset : offset;
+    return DateTime{moment, moment + length - 1};
+}
+
+namespace {
+
+Date dayOf(std::int64_t moment) {
+    const std::int64_t day = moment >= 0 ? moment / dayLength : -((-moment + dayLength - 1) / dayLength);
+    return Date::ofDays(static_cast<std::int32_t>(day));
+}
+
+}  // namespace
+
+Date DateTime::firstDay() const {
+    return dayOf(first);
+}
+Date DateTime::lastDay() const {
+    return dayOf(last);
+}
+
+std::string DateTime::text() const {
+    const std::string day = firstDay().text();
+    const std::int32_t length = lastDay() - firstDay();
+    if (length == 0) return day;
+    return day.substr(0, length >= 31 ? 4 : 7);
+}
+
+}  // namespace fhir

@@ -1,0 +1,231 @@
+#include "fhir/json.h"
+
+#include <rapidjson/error/en.h>
+#include <rapidjson/reader.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "fhir/error.h"
+
+namespace fhir::json {
+
+namespace {
+
+/// Line and column of an offset. A text parsed in place holds line breaks inside `strings` that its author wrote as \n.
+std::string place(std::string_view text, std::size_t offset, const std::vector<Node>& strings = {}) {
+    offset = std::min(offset, text.size());
+    std::size_t line = 1;
+    std::size_t lineStart = 0;
+    auto string = strings.begin();
+    for (std::size_t i = 0; i < offset; ++i) {
+        while (string != strings.end() &&
+               (string->kind != Kind::string || string->text.data() + string->text.size() <= text.data() + i))
+            ++string;
+        const bool inString = string != strings.end() && string->text.data() <= text.data() + i;
+        if (text[i] == '\n' && !inString) {
+            ++line;
+            lineStart = i + 1;
+        }
+    }
+    return "line " + std::to_string(line) + ", column " + std::to_string(offset - lineStart + 1);
+}
+
+/// Turns RapidJSON's events into nodes and knows at every moment where it is.
+class Builder {
+public:
+    Builder(std::vector<Node>& nodes, std::size_t depth) : nodes_(nodes), depth_(depth) {}
+
+    bool Null() { return add(Kind::null, {}); }
+    bool Bool(bool value) { return add(Kind::boolean, value ? "true" : "false"); }
+    bool RawNumber(const char* text, rapidjson::SizeType length, bool) { return add(Kind::number, {text, length}); }
+    bool String(const char* text, rapidjson::SizeType length, bool) { return add(Kind::string, {text, length}); }
+    bool Key(const char* text, rapidjson::SizeType length, bool) {
+        open_.back().name = {text, length};
+        nodes_.push_back({{text, length}, 1, Kind::string});
+        return true;
+    }
+    bool StartObject() { return open(Kind::object); }
+    bool StartArray() { return open(Kind::array); }
+    bool EndObject(rapidjson::SizeType) { return close(); }
+    bool EndArray(rapidjson::SizeType) { return close(); }
+
+    // With kParseNumbersAsStringsFlag every number arrives as RawNumber.
+    bool Int(int) { return false; }
+    bool Uint(unsigned) { return false; }
+    bool Int64(std::int64_t) { return false; }
+    bool Uint64(std::uint64_t) { return false; }
+    bool Double(double) { return false; }
+
+    bool tooDeep() const { return tooDeep_; }
+
+    /// Where the parser is: "entry[12].resource".
+    std::string path() const {
+        std::string path;
+        for (const Open& container : open_) {
+            if (nodes_[container.node].kind == Kind::array) {
+                path += '[' + std::to_string(container.count == 0 ? 0 : container.count - 1) + ']';
+            } else if (!container.name.empty()) {
+                if (!path.empty()) path += '.';
+                // A member name can be as long as the document; a message is for people.
+                path += std::string(container.name.substr(0, 64));
+            }
+        }
+        return path;
+    }
+
+private:
+    struct Open {
+        std::size_t node;
+        std::size_t count = 0;
+        std::string_view name;
+    };
+
+    void count() {
+        if (!open_.empty()) ++open_.back().count;
+    }
+    bool add(Kind kind, std::string_view text) {
+        count();
+        nodes_.push_back({text, 1, kind});
+        return true;
+    }
+    bool open(Kind kind) {
+        add(kind, {});
+        open_.push_back({nodes_.size() - 1, 0, {}});
+        tooDeep_ = open_.size() > depth_;
+        return !tooDeep_;
+    }
+    bool close() {
+        Node& node = nodes_[open_.back().node];
+        node.span = static_cast<std::uint32_t>(nodes_.size() - open_.back().node);
+        open_.pop_back();
+        return true;
+    }
+
+    std::vector<Node>& nodes_;
+    std::size_t depth_;
+    std::vector<Open> open_;
+    bool tooDeep_ = false;
+};
+
+}  // namespace
+
+Document::Document(std::string text, const Limits& limits) : text_(std::move(text)) {
+    if (text_.size() > limits.bytes)
+        throw Error("", "larger than the limit of " + std::to_string(limits.bytes) + " bytes");
+    constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
+    const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
+    const std::size_t invalid = findInvalidUtf8(text_);
+    if (invalid != std::string_view::npos)
+        throw Error(place(text_, invalid), text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
+
+    nodes_.reserve(text_.size() / 16 + 16);
+    Builder builder(nodes_, limits.depth);
+    rapidjson::InsituStringStream stream(text_.data() + start);
+    rapidjson::Reader reader;
+    constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
+    const rapidjson::ParseResult result = reader.Parse<flags>(stream, builder);
+    if (builder.tooDeep())
+        throw Error(place(text_, start + result.Offset(), nodes_),
+                    "nested deeper than the limit of " + std::to_string(limits.depth) + " levels");
+    if (result.IsError()) {
+        std::string where = place(text_, start + result.Offset(), nodes_);
+        if (const std::string path = builder.path(); !path.empty()) where += " (" + path + ")";
+        throw Error(where, std::string("broken JSON: ") + rapidjson::GetParseError_En(result.Code()));
+    }
+}
+
+Value Value::operator[](std::string_view name) const {
+    Value found;
+    for (const auto [key, value] : members()) {
+        if (key != name) continue;
+        if (found.node() == nullptr) {
+            found = value;
+        } else if (!sameJson(found, value)) {
+            throw Error(std::string(name), "stands twice with different values");
+        }
+    }
+    return found;
+}
+
+Items Value::items() const {
+    if (!isArray()) return {nullptr, nullptr};
+    return {node_ + 1, node_ + node_->span};
+}
+
+Members Value::members() const {
+    if (!isObject()) return {nullptr, nullptr};
+    return {node_ + 1, node_ + node_->span};
+}
+
+bool sameJson(Value left, Value right) {
+    if (left.node() == nullptr || right.node() == nullptr) return left.node() == right.node();
+    const std::uint32_t span = left.node()->span;
+    if (span != right.node()->span) return false;
+    return std::equal(left.node(), left.node() + span, right.node(), [](const Node& a, const Node& b) {
+        return a.kind == b.kind && a.span == b.span && a.text == b.text;
+    });
+}
+
+Writer& Writer::value(Value value) {
+    switch (value.kind()) {
+        case Kind::object:
+            beginObject();
+            for (const auto [key, member] : value.members()) name(key).value(member);
+            return endObject();
+        case Kind::array:
+            beginArray();
+            for (const Value item : value.items()) this->value(item);
+            return endArray();
+        case Kind::string:
+            return string(value.text());
+        case Kind::number:
+            return number(value.text());
+        case Kind::boolean:
+            return boolean(value.isTrue());
+        case Kind::null:
+            break;
+    }
+    writer_.Null();
+    return *this;
+}
+
+std::size_t findInvalidUtf8(std::string_view text) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+    const std::size_t size = text.size();
+    std::size_t i = 0;
+    const auto continues = [&](std::size_t at) { return at < size && (bytes[at] & 0xC0U) == 0x80U; };
+    while (i < size) {
+        // Eight plain bytes at once: no byte has its high bit set, and none is zero.
+        while (i + 8 <= size) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes + i, 8);
+            if ((word & 0x8080808080808080ULL) != 0) break;
+            if (((word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL) != 0) break;
+            i += 8;
+        }
+        if (i >= size) break;
+        const unsigned char lead = bytes[i];
+        if (lead == 0) return i;
+        if (lead < 0x80) {
+            ++i;
+        } else if (lead >= 0xC2 && lead <= 0xDF) {
+            if (!continues(i + 1)) return i;
+            i += 2;
+        } else if (lead >= 0xE0 && lead <= 0xEF) {
+            if (!continues(i + 1) || !continues(i + 2)) return i;
+            if ((lead == 0xE0 && bytes[i + 1] < 0xA0) || (lead == 0xED && bytes[i + 1] > 0x9F)) return i;
+            i += 3;
+        } else if (lead >= 0xF0 && lead <= 0xF4) {
+            if (!continues(i + 1) || !continues(i + 2) || !continues(i + 3)) return i;
+            if ((lead == 0xF0 && bytes[i + 1] < 0x90) || (lead == 0xF4 && bytes[i + 1] > 0x8F)) return i;
+            i += 4;
+        } else {
+            return i;
+        }
+    }
+    return std::string_view::npos;
+}
+
+}  // namespace fhir::json

@@ -1,0 +1,170 @@
+#pragma once
+
+// RapidJSON asserts on misuse; an assertion of a library must never end a service, so it throws instead.
+#include <stdexcept>
+#ifndef RAPIDJSON_ASSERT
+#define RAPIDJSON_ASSERT(condition) \
+    ((condition) ? static_cast<void>(0) : throw std::logic_error("RapidJSON: " #condition))
+#endif
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fhir::json {
+
+/// What one document may cost. A document beyond them is an Error that names the limit.
+struct Limits {
+    std::size_t bytes = std::size_t{64} << 20;
+    std::size_t depth = 64;
+};
+
+enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+/// One value of a document, in document order; a container is followed by what it holds.
+struct Node {
+    std::string_view text;   ///< string without escapes, number as written, or "true" / "false"
+    std::uint32_t span = 1;  ///< how many nodes this value takes, itself included
+    Kind kind = Kind::null;
+};
+
+class Items;
+class Members;
+
+/// A value inside a Document, or nothing. Cheap to copy; lives as long as its Document.
+class Value {
+public:
+    Value() = default;
+    explicit Value(const Node* node) : node_(node) {}
+
+    /// False for nothing and for null: FHIR knows no null but as a placeholder in arrays.
+    explicit operator bool() const { return node_ != nullptr && node_->kind != Kind::null; }
+    Kind kind() const { return node_ == nullptr ? Kind::null : node_->kind; }
+    bool isObject() const { return kind() == Kind::object; }
+    bool isArray() const { return kind() == Kind::array; }
+    bool isString() const { return kind() == Kind::string; }
+    bool isNumber() const { return kind() == Kind::number; }
+    bool isTrue() const { return kind() == Kind::boolean && node_->text == "true"; }
+
+    /// The text of a string, the digits of a number as written, "true" or "false"; empty otherwise.
+    std::string_view text() const { return node_ == nullptr ? std::string_view() : node_->text; }
+
+    /// The member of that name; nothing when there is none or this is no object.
+    ///
+    /// A name that stands twice with the same value counts once. Errors: with different values, Error (RFC 8259 section
+    /// 4 leaves the meaning open, so it is not guessed); its path is the name.
+    Value operator[](std::string_view name) const;
+
+    Items items() const;      ///< the elements of an array, nulls included; empty for anything else
+    Members members() const;  ///< the members of an object; empty for anything else
+
+    const Node* node() const { return node_; }
+
+private:
+    const Node* node_ = nullptr;
+};
+
+/// The elements of an array, for range-for.
+class Items {
+public:
+    struct Iterator {
+        const Node* node;
+        Value operator*() const { return Value(node); }
+        Iterator& operator++() {
+            node += node->span;
+            return *this;
+        }
+        bool operator==(const Iterator&) const = default;
+    };
+    Items(const Node* first, const Node* last) : first_(first), last_(last) {}
+    Iterator begin() const { return {first_}; }
+    Iterator end() const { return {last_}; }
+
+private:
+    const Node* first_;
+    const Node* last_;
+};
+
+/// The members of an object, for range-for: `for (auto [name, value] : object.members())`.
+class Members {
+public:
+    struct Member {
+        std::string_view name;
+        Value value;
+    };
+    struct Iterator {
+        const Node* node;
+        Member operator*() const { return {node->text, Value(node + 1)}; }
+        Iterator& operator++() {
+            node += 1 + (node + 1)->span;
+            return *this;
+        }
+        bool operator==(const Iterator&) const = default;
+    };
+    Members(const Node* first, const Node* last) : first_(first), last_(last) {}
+    Iterator begin() const { return {first_}; }
+    Iterator end() const { return {last_}; }
+
+private:
+    const Node* first_;
+    const Node* last_;
+};
+
+/// A parsed JSON text (RFC 8259), parsed in place. A byte order mark is skipped; numbers stay as they are written.
+///
+/// Errors: Error with place and reason for broken JSON, invalid UTF-8, a NUL, and anything beyond the limits.
+class Document {
+public:
+    explicit Document(std::string text, const Limits& limits = {});
+    Document(const Document&) = delete;
+    Document& operator=(const Document&) = delete;
+
+    Value root() const { return Value(nodes_.data()); }
+
+private:
+    std::string text_;
+    std::vector<Node> nodes_;
+};
+
+/// Whether two values are the same JSON, names in the same order.
+bool sameJson(Value left, Value right);
+
+/// Writes compact JSON; the caller keeps names and values in order.
+class Writer {
+public:
+    Writer() : writer_(buffer_) {}
+
+    Writer& beginObject() { return writer_.StartObject(), *this; }
+    Writer& endObject() { return writer_.EndObject(), *this; }
+    Writer& beginArray() { return writer_.StartArray(), *this; }
+    Writer& endArray() { return writer_.EndArray(), *this; }
+    Writer& name(std::string_view text) { return writer_.Key(text.data(), size(text)), *this; }
+    Writer& string(std::string_view text) { return writer_.String(text.data(), size(text)), *this; }
+    /// Digits that are already a JSON number.
+    Writer& number(std::string_view text) {
+        return writer_.RawValue(text.data(), text.size(), rapidjson::kNumberType), *this;
+    }
+    Writer& number(std::size_t value) { return writer_.Uint64(value), *this; }
+    Writer& boolean(bool value) { return writer_.Bool(value), *this; }
+    /// A value of another document, as it is.
+    Writer& value(Value value);
+    Writer& member(std::string_view key, std::string_view text) { return name(key).string(text); }
+
+    std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
+
+private:
+    static rapidjson::SizeType size(std::string_view text) { return static_cast<rapidjson::SizeType>(text.size()); }
+
+    rapidjson::StringBuffer buffer_;
+    rapidjson::Writer<rapidjson::StringBuffer> writer_;
+};
+
+/// Where invalid UTF-8 (RFC 3629) or a NUL begins; npos when the text is sound.
+std::size_t findInvalidUtf8(std::string_view text);
+
+}  // namespace fhir::json

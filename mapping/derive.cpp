@@ -1,0 +1,542 @@
+#include "mapping/derive.h"
+
+#include <algorithm>
+#include <set>
+
+#include "mapping/observation.h"
+
+namespace mapping {
+
+using fhir::Rational;
+
+std::optional<Interval> cockcroftGault(const CockcroftGaultInputs& inputs) {
+    const auto& [age, weight, creatinine, female] = inputs;
+    if (!age.low || !age.high || *age.low < 18 || *age.high >= 140) return std::nullopt;
+    if (!weight.low || !weight.high || *weight.low <= 0) return std::nullopt;
+    const Rational sex = female ? Rational(85, 100) : Rational(1);
+    Interval result;
+    // The clearance falls with age and creatinine and rises with weight.
+    if (creatinine.high && *creatinine.high > 0) {
+        result.low = (140 - *age.high) * *weight.low * sex / (72 * *creatinine.high);
+        result.lowOpen = creatinine.highOpen || weight.lowOpen;
+    }
+    if (creatinine.low && *creatinine.low > 0) {
+        result.high = (140 - *age.low) * *weight.high * sex / (72 * *creatinine.low);
+        result.highOpen = creatinine.lowOpen || weight.highOpen;
+    }
+    if (!result.low && !result.high) return std::nullopt;
+    return result;
+}
+
+namespace {
+
+/// The results that can be computed with: usable and recent.
+std::vector<const Evidence*> usable(const Fact& fact) {
+    std::vector<const Evidence*> result;
+    for (const Evidence& evidence : fact.results) {
+        if (isDecided(evidence.basis) && !evidence.stale) result.push_back(&evidence);
+    }
+    return result;
+}
+
+class Deriver {
+public:
+    Deriver(Facts& facts, const fhir::Chart& chart, const Vocabulary& vocabulary)
+        : facts_(facts), chart_(chart), vocabulary_(vocabulary) {}
+
+    void derive() {
+        for (Fact& fact : facts_.facts) {
+            switch (fact.definition->derivation) {
+                case Derivation::age:
+                    age(fact, false);
+                    break;
+                case Derivation::ageInMonths:
+                    age(fact, true);
+                    break;
+                default:
+                    break;
+            }
+        }
+        for (Fact& fact : facts_.facts) {
+            switch (fact.definition->derivation) {
+                case Derivation::childbearing:
+                    childbearing(fact);
+                    break;
+                case Derivation::cockcroftGault:
+                    clearance(fact);
+                    break;
+                case Derivation::oxygen:
+                case Derivation::oxygenRoomAir:
+                    oxygen(fact);
+                    break;
+                case Derivation::relapse:
+                    relapse(fact);
+                    break;
+                case Derivation::pregnancy:
+                    pregnancy(fact);
+                    break;
+                case Derivation::negativeTest:
+                    for (auto* results : {&fact.results, &fact.positives}) {
+                        for (Evidence& result : *results) {
+                            if (result.positive) result.positive = !*result.positive;
+                        }
+                    }
+                    break;
+                default:
+                    break;
+            }
+        }
+        tLineage();
+        // These read what the ones above have completed.
+        for (Fact& fact : facts_.facts) {
+            switch (fact.definition->derivation) {
+                case Derivation::methodOf:
+                    methodOf(fact);
+                    break;
+                case Derivation::remission:
+                    remission(fact);
+                    break;
+                case Derivation::knownInfection:
+                    knownInfection(fact);
+                    break;
+                default:
+                    break;
+            }
+        }
+        for (Fact& fact : facts_.facts) {
+            if (fact.definition->derivation == Derivation::relapseCount) relapseCount(fact);
+            if (fact.definition->derivation == Derivation::monthsFromRemissionToRelapse) monthsToRelapse(fact);
+            if (fact.definition->confirmedBy) confirmedBy(fact);
+        }
+    }
+
+private:
+    Fact* named(std::string_view name) {
+        const FactDefinition* definition = vocabulary_.find(name);
+        return definition == nullptr ? nullptr : &facts_.facts[definition->index];
+    }
+
+    Evidence derived(const Fact& fact) const {
+        Evidence evidence;
+        evidence.fact = fact.definition;
+        evidence.basis = Basis::derived;
+        evidence.unitText = fact.definition->unit;
+        return evidence;
+    }
+
+    void setValue(Evidence& evidence, const Interval& value) const {
+        evidence.value = value;
+        if (value.low) evidence.valueText = fhir::decimalText(*value.low);
+        if (value.isPoint()) return;
+        if (value.high) evidence.highText = fhir::decimalText(*value.high);
+    }
+
+    std::optional<Interval> ageInYears() {
+        const Fact* fact = named("age");
+        if (fact == nullptr || fact->results.empty() || !isDecided(fact->results.front().basis)) return std::nullopt;
+        return fact->results.front().value;
+    }
+
+    void age(Fact& fact, bool inMonths) {
+        const auto& birthDate = chart_.patient.birthDate;
+        if (!birthDate) return;
+        Evidence evidence = derived(fact);
+        evidence.resourceType = "Patient";
+        evidence.id = chart_.patient.id;
+        if (birthDate->firstDay() > facts_.asOf) {
+            evidence.basis = Basis::implausible;
+            evidence.detail = "born after " + facts_.asOf.text();
+            fact.results = {std::move(evidence)};
+            return;
+        }
+        const fhir::Date earliest = birthDate->firstDay();
+        const fhir::Date latest = std::min(birthDate->lastDay(), facts_.asOf);
+        const int most = fhir::completedMonths(earliest, facts_.asOf);
+        const int least = fhir::completedMonths(latest, facts_.asOf);
+        if (!inMonths) {
+            setValue(evidence, Interval::between(least / 12, most / 12));
+        } else {
+            // Exactly so many months only on the very day; between two such days somewhere in between.
+            Interval months = Interval::between(least, most);
+            months.lowOpen = fhir::addMonths(latest, least) != facts_.asOf;
+            if (fhir::addMonths(earliest, most) != facts_.asOf) {
+                months.high = most + 1;
+                months.highOpen = true;
+            }
+            setValue(evidence, months);
+        }
+        fact.results = {std::move(evidence)};
+    }
+
+    /// Whether the patient is a woman from 12 to 55; nothing when sex or age do not tell. Source: ruling 19.
+    std::optional<bool> ofChildbearingAge() {
+        if (chart_.patient.gender == "male") return false;
+        const auto years = ageInYears();
+        if (chart_.patient.gender != "female" || !years) return std::nullopt;
+        if (*years->high < 12 || *years->low > 55) return false;
+        if (*years->low >= 12 && *years->high <= 55) return true;
+        return std::nullopt;
+    }
+
+    void childbearing(Fact& fact) {
+        const auto ofAge = ofChildbearingAge();
+        if (!ofAge) return;
+        Evidence evidence = derived(fact);
+        evidence.positive = ofAge;
+        evidence.detail = chart_.patient.gender == "male" ? "male"
+                          : *ofAge                        ? "female, 12 to 55 years"
+                                                          : "outside 12 to 55 years";
+        fact.results = {std::move(evidence)};
+    }
+
+    void pregnancy(Fact& fact) {
+        for (Evidence& condition : fact.conditions) {
+            if (!fact.definition->conditionFreshFor || !isDecided(condition.basis)) continue;
+            // Pregnancies stay on problem lists for years: an old one is not today's.
+            if (!condition.date) {
+                condition.basis = Basis::undated;
+            } else if (facts_.asOf - condition.date->firstDay() > *fact.definition->conditionFreshFor) {
+                condition.basis = Basis::stale;
+                condition.stale = true;
+            }
+        }
+        const bool anythingRecorded =
+            !fact.conditions.empty() ||
+            std::any_of(fact.results.begin(), fact.results.end(), [&](const Evidence& result) {
+                return chart_.patient.gender != "male" || result.positive == true;
+            });
+        if (anythingRecorded || ofChildbearingAge() != false) return;
+        Evidence evidence = derived(fact);
+        evidence.positive = false;
+        evidence.detail = chart_.patient.gender == "male" ? "male" : "outside 12 to 55 years";
+        fact.results = {std::move(evidence)};
+    }
+
+    std::vector<Evidence> cockcroftGaultResults(Fact& fact) {
+        std::vector<Evidence> results;
+        const Fact* creatinine = named("creatinine");
+        const Fact* weight = named("bodyWeight");
+        const Fact* age = named("age");
+        if (creatinine == nullptr || weight == nullptr || age == nullptr) return results;
+        const auto creatinines = usable(*creatinine);
+        const auto weights = usable(*weight);
+        const auto ages = usable(*age);
+        std::string lacking;
+        const auto lack = [&](bool isLacking, std::string_view what) {
+            if (!isLacking) return;
+            lacking += lacking.empty() ? "needs " : ", ";
+            lacking += what;
+        };
+        lack(creatinines.empty(), "a recent creatinine");
+        lack(weights.empty(), "a recent body weight");
+        lack(ages.empty(), "the birth date");
+        lack(chart_.patient.gender != "male" && chart_.patient.gender != "female", "the sex");
+        if (ages.size() == 1 && *ages.front()->value.low < 18) lacking = "not derived below 18 years";
+        fact.detail = lacking;
+        if (!lacking.empty()) return results;
+
+        for (const Evidence* serum : creatinines) {
+            for (const Evidence* kilograms : weights) {
+                const auto value = cockcroftGault(
+                    {ages.front()->value, kilograms->value, serum->value, chart_.patient.gender == "female"});
+                if (!value) continue;
+                Evidence evidence = derived(fact);
+                setValue(evidence, *value);
+                evidence.date = serum->date;
+                evidence.method = "Cockcroft-Gault";
+                evidence.inputs = {*serum, *kilograms, *ages.front()};
+                const auto& plausible = fact.definition->plausible;
+                if (plausible.high && value->low && *value->low > *plausible.high) evidence.basis = Basis::implausible;
+                results.push_back(std::move(evidence));
+            }
+        }
+        return results;
+    }
+
+    /// Ruling 6: the newer of a reported predicted value and the derived one, on the same day the derived one; where no
+    /// formula is named, the newest of any reported clearance and the derived one.
+    void clearance(Fact& fact) {
+        const std::vector<Evidence> computed = cockcroftGaultResults(fact);
+        if (computed.empty()) return;
+        const auto withComputed = [&](const std::vector<Evidence>& reported) {
+            std::vector<Evidence> all = computed;
+            for (const Evidence& result : reported) {
+                const bool sameDay = result.method == "Cockcroft-Gault" && result.date && computed.front().date &&
+                                     result.date->firstDay() == computed.front().date->firstDay();
+                if (!sameDay) all.push_back(result);
+            }
+            std::vector<Evidence> newest = selectNewest(std::move(all));
+            markStale(newest, facts_.asOf);
+            return newest;
+        };
+        std::vector<Evidence> predicted;
+        std::vector<Evidence> others;
+        for (Evidence& result : fact.byMethod)
+            (result.method == "Cockcroft-Gault" ? predicted : others).push_back(std::move(result));
+        fact.results = withComputed(fact.results);
+        fact.byMethod = withComputed(predicted);
+        fact.byMethod.insert(fact.byMethod.end(), others.begin(), others.end());
+    }
+
+    /// Ruling 21: on oxygen, what a value would be without it is at most what it is; not stated, the same holds for a
+    /// limit on room air.
+    void oxygen(Fact& fact) {
+        const bool roomAir = fact.definition->derivation == Derivation::oxygenRoomAir;
+        for (Evidence& result : fact.results) {
+            if (result.detail.empty()) result.detail = "oxygen supply not stated";
+            const bool onAir = result.detail == "on room air";
+            const bool onOxygen = result.detail == "on oxygen";
+            if (onOxygen || (roomAir && !onAir)) {
+                result.value.low.reset();
+                result.value.lowOpen = false;
+            }
+        }
+    }
+
+    void methodOf(Fact& fact) {
+        const Fact& base = facts_.facts[fact.definition->from.front()];
+        fact.results.clear();
+        std::set<std::string_view> methods;
+        for (const Evidence& result : base.results) methods.insert(result.method);
+        fact.absent = Basis::asked;
+        if (methods.size() != 1 || methods.begin()->empty()) return;
+        const Evidence& result = base.results.front();
+        if (!isDecided(result.basis)) return;
+        Evidence evidence = result;
+        evidence.fact = fact.definition;
+        evidence.coded = result.method;
+        evidence.positive.reset();
+        evidence.stale = false;  // how it was measured does not age
+        fact.results = {std::move(evidence)};
+    }
+
+    /// Ruling 2: codes without a lineage are of the lineage that another coding or Condition states.
+    void tLineage() {
+        Fact* leukemia = named("tLymphoblasticLeukemia");
+        Fact* lymphoma = named("tLymphoblasticLymphoma");
+        const Fact* bLineage = named("bLymphoblasticLeukemia");
+        if (leukemia == nullptr || lymphoma == nullptr || bLineage == nullptr) return;
+        const auto states = [](const Fact& fact) {
+            return std::any_of(fact.conditions.begin(), fact.conditions.end(),
+                               [](const Evidence& condition) { return isDecided(condition.basis); });
+        };
+        const bool t = states(*leukemia) || states(*lymphoma);
+        const bool b = states(*bLineage);
+        std::vector<Evidence> unstated;
+        for (const Fact* fact : {leukemia, lymphoma}) {
+            for (const Evidence& condition : fact->conditions) {
+                if (condition.review) unstated.push_back(condition);
+            }
+        }
+        for (Fact* fact : {leukemia, lymphoma}) {
+            if (t && b) {
+                for (Evidence& condition : fact->conditions) {
+                    condition.basis = Basis::conflicting;
+                    condition.detail = "B and T lineage are both stated";
+                }
+            } else if (t) {
+                for (Evidence& condition : fact->conditions) {
+                    if (!condition.review || condition.detail == "not confirmed") continue;
+                    condition.basis = Basis::recorded;
+                    condition.detail = "T lineage is stated by another code";
+                }
+            } else if (b) {
+                fact->conditions.clear();
+                for (const Evidence& condition : bLineage->conditions) {
+                    if (!isDecided(condition.basis)) continue;
+                    Evidence refuting = condition;
+                    refuting.fact = fact->definition;
+                    refuting.refutes = true;
+                    refuting.positive = false;
+                    refuting.detail = "B lineage is stated";
+                    fact->conditions.push_back(std::move(refuting));
+                }
+            } else {
+                for (const Evidence& condition : unstated) {
+                    if (condition.fact == fact->definition) continue;
+                    Evidence possible = condition;
+                    possible.fact = fact->definition;
+                    fact->conditions.push_back(std::move(possible));
+                }
+                for (Evidence& condition : fact->conditions) {
+                    if (condition.review && condition.detail != "not confirmed")
+                        condition.detail = "lymphoblastic disease whose lineage is not stated";
+                }
+            }
+        }
+    }
+
+    void relapse(Fact& fact) {
+        const Fact* malignancy = named("hematologicMalignancy");
+        if (malignancy == nullptr) return;
+        for (const Evidence& condition : malignancy->conditions) {
+            if (!condition.relapse) continue;
+            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(), [&](const Evidence& own) {
+                return own.id == condition.id && !own.id.empty();
+            });
+            if (known) continue;
+            Evidence evidence = condition;
+            evidence.fact = fact.definition;
+            // The onset of the Condition is the onset of the disease, not of its relapse.
+            evidence.date.reset();
+            evidence.onsetDated = false;
+            evidence.history = true;
+            fact.conditions.push_back(std::move(evidence));
+        }
+    }
+
+    void remission(Fact& fact) {
+        const Fact* malignancy = named("hematologicMalignancy");
+        const Fact* relapse = named("relapse");
+        if (malignancy == nullptr || relapse == nullptr) return;
+        for (const Evidence& condition : malignancy->conditions) {
+            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(), [&](const Evidence& own) {
+                return own.id == condition.id && !own.id.empty();
+            });
+            if (condition.state != State::remission || known) continue;
+            fact.conditions.push_back(condition);
+            fact.conditions.back().fact = fact.definition;
+        }
+        for (Evidence& condition : fact.conditions) {
+            // Condition.abatement[x] is the date of resolution or remission (FHIR R4, Condition).
+            condition.date = condition.end;
+            condition.history = !condition.end.has_value();
+        }
+        for (const Evidence& condition : relapse->conditions) {
+            if (!isDecided(condition.basis) || !isLeukemia(condition)) continue;
+            Evidence evidence = condition;
+            evidence.fact = fact.definition;
+            evidence.basis = Basis::derived;
+            evidence.date.reset();
+            evidence.history = true;
+            evidence.detail = "a relapse is on file";
+            fact.conditions.push_back(std::move(evidence));
+        }
+    }
+
+    bool isLeukemia(const Evidence& relapse) {
+        for (const std::string_view name :
+             {"acuteMyeloidLeukemia", "acutePromyelocyticLeukemia", "lymphoblasticLeukemiaOrLymphoma"}) {
+            const Fact* fact = named(name);
+            if (fact == nullptr) continue;
+            for (const Evidence& condition : fact->conditions) {
+                if (condition.id == relapse.id && condition.resourceType == relapse.resourceType) return true;
+            }
+        }
+        return false;
+    }
+
+    /// The days on which relapses began, as far as an onset says so: the day a relapse was written down is not its own.
+    std::vector<const Evidence*> datedRelapses() {
+        std::vector<const Evidence*> relapses;
+        const Fact* fact = named("relapse");
+        if (fact == nullptr) return relapses;
+        for (const Evidence& condition : fact->conditions) {
+            if (!isDecided(condition.basis) || !condition.onsetDated || !condition.date) continue;
+            const bool known = std::any_of(relapses.begin(), relapses.end(), [&](const Evidence* other) {
+                // Two dates that may be the same one count once.
+                return other->date->first <= condition.date->last && condition.date->first <= other->date->last;
+            });
+            if (!known) relapses.push_back(&condition);
+        }
+        std::sort(relapses.begin(), relapses.end(),
+                  [](const Evidence* a, const Evidence* b) { return a->date->first < b->date->first; });
+        return relapses;
+    }
+
+    void relapseCount(Fact& fact) {
+        const Fact* relapse = named("relapse");
+        if (relapse == nullptr) return;
+        const bool any = std::any_of(relapse->conditions.begin(), relapse->conditions.end(),
+                                     [](const Evidence& condition) { return isDecided(condition.basis); });
+        if (!any) return;
+        const std::size_t dated = datedRelapses().size();
+        Evidence evidence = derived(fact);
+        const std::size_t count = std::max<std::size_t>(dated, 1);
+        evidence.value = Interval::atLeast(Rational(count));
+        evidence.valueText = std::to_string(count);
+        evidence.comparator = ">=";
+        evidence.inputs = relapse->conditions;
+        fact.results = {std::move(evidence)};
+    }
+
+    void monthsToRelapse(Fact& fact) {
+        const Fact* remission = named("completeRemission");
+        const auto relapses = datedRelapses();
+        if (remission == nullptr || relapses.empty() || !relapses.back()->date->isOneDay()) return;
+        const Evidence& relapse = *relapses.back();
+        const Evidence* last = nullptr;
+        for (const Evidence& condition : remission->conditions) {
+            if (!isDecided(condition.basis) || !condition.date || !condition.date->isOneDay()) continue;
+            if (condition.date->last >= relapse.date->first) continue;
+            if (last == nullptr || condition.date->first > last->date->first) last = &condition;
+        }
+        if (last == nullptr) return;
+        const fhir::Date from = last->date->firstDay();
+        const fhir::Date to = relapse.date->firstDay();
+        const int months = fhir::completedMonths(from, to);
+        Evidence evidence = derived(fact);
+        if (fhir::addMonths(from, months) == to) {
+            setValue(evidence, Interval::point(months));
+        } else {
+            Interval value = Interval::between(months, months + 1);
+            value.lowOpen = value.highOpen = true;
+            setValue(evidence, value);
+        }
+        evidence.date = relapse.date;
+        evidence.inputs = {*last, relapse};
+        fact.results = {std::move(evidence)};
+    }
+
+    /// A known infection: a diagnosis or a positive test; a newer negative test of the virus itself ends it.
+    void knownInfection(Fact& fact) {
+        for (const std::size_t index : fact.definition->from) {
+            for (const Evidence& result : facts_.facts[index].results) {
+                if (!isDecided(result.basis) || !result.positive) continue;
+                Evidence evidence = result;
+                evidence.fact = fact.definition;
+                evidence.stale = false;
+                if (!*evidence.positive && evidence.date) {
+                    std::erase_if(fact.conditions, [&](const Evidence& condition) {
+                        return condition.date && condition.date->last < evidence.date->first &&
+                               !fact.definition->suspectedBy.empty();
+                    });
+                }
+                fact.results.push_back(std::move(evidence));
+            }
+        }
+        if (!fact.results.empty()) return;
+        for (const std::size_t index : fact.definition->suspectedBy) {
+            for (const Evidence& result : facts_.facts[index].results) {
+                if (!isDecided(result.basis) || result.stale || !result.positive) continue;
+                Evidence evidence = result;
+                evidence.fact = fact.definition;
+                if (*evidence.positive) {
+                    evidence.basis = Basis::unconfirmed;
+                    evidence.detail = "antibody alone does not show an infection";
+                }
+                fact.results.push_back(std::move(evidence));
+            }
+        }
+    }
+
+    void confirmedBy(Fact& fact) {
+        for (const Evidence& condition : facts_.facts[*fact.definition->confirmedBy].conditions) {
+            if (!isDecided(condition.basis)) continue;
+            fact.conditions.push_back(condition);
+            fact.conditions.back().fact = fact.definition;
+        }
+    }
+
+    Facts& facts_;
+    const fhir::Chart& chart_;
+    const Vocabulary& vocabulary_;
+};
+
+}  // namespace
+
+void derive(Facts& facts, const fhir::Chart& chart, const Vocabulary& vocabulary) {
+    Deriver(facts, chart, vocabulary).derive();
+}
+
+}  // namespace mapping

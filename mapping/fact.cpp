@@ -1,0 +1,150 @@
+#include "mapping/fact.h"
+
+#include <algorithm>
+#include <array>
+
+#include "mapping/condition.h"
+#include "mapping/derive.h"
+#include "mapping/observation.h"
+
+namespace mapping {
+
+std::string_view word(Basis basis) {
+    static constexpr std::array<std::string_view, 16> words{
+        "recorded",    "derived",     "assumed",     "attested",       "none-on-file",    "asked",
+        "wash-out",    "stale",       "undated",     "no-upper-limit", "unreadable-unit", "implausible",
+        "conflicting", "unconfirmed", "not-covered", "missing"};
+    return words[static_cast<std::size_t>(basis)];
+}
+
+std::string Evidence::source() const {
+    if (resourceType.empty()) return "derived";
+    std::string reference(resourceType);
+    if (!id.empty()) reference += '/' + std::string(id);
+    return reference;
+}
+
+namespace {
+
+/// The resource types that charts are read from. Every other type is not covered, whatever the caller declares.
+bool isRead(std::string_view type) {
+    return type == "Patient" || type == "Observation" || type == "Condition";
+}
+
+/// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
+Basis silence(const FactDefinition& fact, const fhir::Chart& chart, bool unrecognisable) {
+    using fhir::Covered;
+    if (!fact.recognisable()) return Basis::asked;
+    if (fact.test) {
+        const bool failed = std::any_of(fact.sources.begin(), fact.sources.end(), [&](const std::string& type) {
+            // DiagnosticReports carry Observations; it is those that hold the result.
+            if (type == "Patient" || type == "DiagnosticReport") return false;
+            const Covered covered = chart.coverage.of(type, fact.group);
+            return covered == Covered::notRead || covered == Covered::partly;
+        });
+        return failed ? Basis::notCovered : Basis::missing;
+    }
+    if (!fact.absentMeansNo) return Basis::asked;
+    if (!uncoveredSources(fact, chart.coverage).empty()) return Basis::notCovered;
+    return unrecognisable ? Basis::asked : Basis::noneOnFile;
+}
+
+bool carriesNoCode(const fhir::Observation& observation) {
+    return std::all_of(observation.result.code.coding.begin(), observation.result.code.coding.end(),
+                       [](const fhir::Coding& coding) { return coding.code.empty(); });
+}
+
+/// A positive result that time does not take back (ruling 5): alone it decides, against a later negative it conflicts.
+void keepPositive(Fact& fact, const std::vector<Evidence>& all) {
+    const Evidence* newest = nullptr;
+    for (const Evidence& result : all) {
+        const bool readable = isDecided(result.basis) || result.basis == Basis::undated;
+        if (!readable || result.positive != true) continue;
+        if (newest == nullptr || (result.date && (!newest->date || result.date->first > newest->date->first)))
+            newest = &result;
+    }
+    if (newest == nullptr) return;
+    if (std::any_of(fact.results.begin(), fact.results.end(),
+                    [](const Evidence& e) { return e.positive == true && isDecided(e.basis); }))
+        return;
+    Evidence positive = *newest;
+    positive.basis = Basis::recorded;
+    std::erase_if(fact.results, [](const Evidence& e) { return !isDecided(e.basis); });
+    fact.results.push_back(std::move(positive));
+}
+
+}  // namespace
+
+Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf) {
+    Facts facts;
+    facts.asOf = asOf;
+    facts.deceased = chart.patient.deceased &&
+                     (!chart.patient.deceasedDateTime || chart.patient.deceasedDateTime->firstDay() <= asOf);
+    facts.issues = chart.issues;
+    std::vector<std::vector<Evidence>> observations = readObservations(chart, vocabulary, asOf, facts.issues);
+    ConditionReading conditions = readConditions(chart, vocabulary, asOf, facts.issues);
+    const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
+
+    facts.facts.resize(vocabulary.facts().size());
+    for (const FactDefinition& definition : vocabulary.facts()) {
+        Fact& fact = facts.facts[definition.index];
+        fact.definition = &definition;
+        const std::vector<Evidence>& all = observations[definition.index];
+        const auto reads = [&](std::string_view type) {
+            return std::find(definition.sources.begin(), definition.sources.end(), type) != definition.sources.end();
+        };
+        fact.absent = silence(definition, chart,
+                              (reads("Condition") && conditions.unrecognisable[definition.index]) ||
+                                  (reads("Observation") && observationWithoutCode));
+        fact.conditions = std::move(conditions.conditions[definition.index]);
+        if (all.empty()) continue;
+
+        fact.results = selectNewest(all);
+        std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
+        if (definition.positiveStays) keepPositive(fact, all);
+        markStale(fact.results, asOf);
+        for (const Method& method : definition.methods) {
+            std::vector<Evidence> byThis;
+            std::copy_if(all.begin(), all.end(), std::back_inserter(byThis),
+                         [&](const Evidence& result) { return result.method == method.name; });
+            byThis = selectNewest(std::move(byThis));
+            std::erase_if(byThis, [](const Evidence& result) { return result.basis == Basis::missing; });
+            markStale(byThis, asOf);
+            std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));
+        }
+        for (const Evidence& result : all) {
+            if (isDecided(result.basis) && result.positive == true && result.date) fact.positives.push_back(result);
+            if (result.basis == Basis::unconfirmed) fact.shown.push_back(result);
+        }
+    }
+    derive(facts, chart, vocabulary);
+    return facts;
+}
+
+std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage) {
+    std::vector<std::string_view> uncovered;
+    for (const std::string& type : fact.sources) {
+        if (type == "Patient" || type == "DiagnosticReport") continue;
+        if (!isRead(type) || coverage.of(type, fact.group) != fhir::Covered::completely) uncovered.push_back(type);
+    }
+    return uncovered;
+}
+
+std::optional<fhir::Date> latestDate(const fhir::Chart& chart) {
+    std::optional<fhir::Date> latest;
+    const auto see = [&](const std::optional<fhir::DateTime>& date) {
+        if (date && (!latest || date->firstDay() > *latest)) latest = date->firstDay();
+    };
+    for (const fhir::Observation& observation : chart.observation) {
+        see(observation.effective);
+        see(observation.issued);
+    }
+    for (const fhir::Condition& condition : chart.condition) {
+        see(condition.onset);
+        see(condition.abatement);
+        see(condition.recordedDate);
+    }
+    return latest;
+}
+
+}  // namespace mapping

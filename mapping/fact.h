@@ -1,0 +1,124 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fhir/bundle.h"
+#include "fhir/date.h"
+#include "mapping/interval.h"
+#include "mapping/vocabulary.h"
+
+namespace mapping {
+
+/// What a verdict rests on, or why there is none. Where parts differ, the one that comes last names the whole.
+/// Source: output contract, basis.
+enum class Basis {
+    recorded,
+    derived,
+    assumed,
+    attested,
+    noneOnFile,  // the last of the decided ones
+    asked,
+    washOut,
+    stale,
+    undated,
+    noUpperLimit,
+    unreadableUnit,
+    implausible,
+    conflicting,
+    unconfirmed,
+    notCovered,
+    missing,
+};
+
+constexpr bool isDecided(Basis basis) {
+    return basis <= Basis::noneOnFile;
+}
+
+/// The word of the output contract: "none-on-file".
+std::string_view word(Basis basis);
+
+/// How a recorded Condition stands on the day of the evaluation.
+enum class State { active, remission, over, unstated };
+
+/// One thing that a chart says about one fact: a result, a Condition, or a value computed from those.
+struct Evidence {
+    const FactDefinition* fact = nullptr;
+    Basis basis = Basis::recorded;  ///< recorded or derived; otherwise why it decides nothing
+
+    Interval value;                            ///< quantity, count, viralLoad: in the fact's unit
+    std::optional<fhir::Rational> upperLimit;  ///< the upper limit of normal of this very result, in the fact's unit
+    bool assumedLimit = false;
+    std::optional<bool> positive;  ///< finding, viralLoad
+    std::string_view coded;        ///< coded
+
+    std::optional<fhir::DateTime> date;  ///< of a result: effective; of a Condition: onset, else recorded
+    std::optional<fhir::DateTime> issued;
+    std::optional<fhir::DateTime> end;  ///< of a Condition that is over, when dated
+    bool stale = false;
+    bool amended = false;  ///< status amended or corrected
+    bool shownOnly = false;
+
+    bool isCondition = false;
+    State state = State::unstated;
+    bool relapse = false;       ///< the record itself states a relapse
+    bool history = false;       ///< says that it was so, never when
+    bool refutes = false;       ///< states that the fact is not so
+    bool review = false;        ///< by a code that is shown and never decides
+    bool onsetDated = false;    ///< the date is an onset, not the day it was written down
+    bool maybeTreated = false;  ///< a listed exception whose treatment nothing proves
+
+    std::string_view resourceType;
+    std::string_view id;
+    std::string_view method;  ///< a method name of the fact, when the result states one
+    std::string valueText;    ///< the number as it is written, or as it was computed
+    std::string highText;     ///< of a range, its high end
+    std::string_view comparator;
+    std::string_view unitText;
+    std::string upperLimitText;    ///< in the unit of the result
+    std::string_view display;      ///< of the code or answer
+    std::string detail;            ///< for a person: what is lacking, or what it rests on
+    std::vector<Evidence> inputs;  ///< of a derived value
+
+    std::string source() const;  ///< "Observation/bili-1"; "derived" when computed
+};
+
+/// Everything that a chart says about one fact.
+struct Fact {
+    const FactDefinition* definition = nullptr;
+    std::vector<Evidence> results;     ///< the newest usable result; several when they cannot be told apart in time
+    std::vector<Evidence> byMethod;    ///< the same for every method that some result states
+    std::vector<Evidence> conditions;  ///< Conditions, whatever their status
+    std::vector<Evidence> positives;   ///< every usable positive result, dated
+    std::vector<Evidence> shown;       ///< shown to a person, never evaluated
+    Basis absent = Basis::missing;     ///< what it means when nothing above says anything
+    std::string detail;                ///< why nothing could be derived: "needs bodyWeight"
+};
+
+/// The facts of one chart on one day, one for each definition of the vocabulary and in its order.
+struct Facts {
+    std::vector<Fact> facts;
+    std::vector<fhir::Issue> issues;
+    fhir::Date asOf;
+    bool deceased = false;
+
+    const Fact& operator[](std::size_t index) const { return facts[index]; }
+};
+
+/// Reads every fact of the vocabulary from the chart, as of that day. What is dated later is not used.
+///
+/// Never fails: what cannot be used is evidence with its reason, and an issue with its path. The facts hold views into
+/// the chart and the vocabulary.
+Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf);
+
+/// The resource types that would have to be read completely before silence about a fact says anything, and were not.
+std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage);
+
+/// The newest clinical date of the chart (effective, issued, onset, abatement, recorded), nothing when it holds none. A
+/// year or month counts from its first day.
+std::optional<fhir::Date> latestDate(const fhir::Chart& chart);
+
+}  // namespace mapping

@@ -1,0 +1,774 @@
+#include "mapping/observation.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace mapping {
+
+using fhir::Rational;
+
+namespace {
+
+using Polarity = Vocabulary::Polarity;
+
+struct Unit {
+    std::string_view spelling;
+    std::optional<Rational> factor;
+};
+
+/// The unit of the fact that a spelling means: as written, by a synonym, or in other case ("MG/DL").
+const std::pair<std::string, std::optional<Rational>>* findUnit(std::string_view text, const FactDefinition& fact,
+                                                                const Vocabulary& vocabulary) {
+    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    const auto exactly = [&](std::string_view spelling) {
+        const auto found = std::find_if(fact.units.begin(), fact.units.end(),
+                                        [&](const auto& unit) { return unit.first == spelling; });
+        return found == fact.units.end() ? nullptr : &*found;
+    };
+    if (const auto* unit = exactly(text)) return unit;
+    if (const auto* unit = exactly(vocabulary.unitSpelling(text))) return unit;
+    const std::string lower = lowerCase(text);
+    for (const auto& unit : fact.units) {
+        if (lowerCase(unit.first) == lower) return &unit;
+    }
+    return nullptr;
+}
+
+/// Code first, then unit text; nothing when neither is known or when they contradict each other.
+///
+/// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
+std::optional<Unit> unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
+    if (quantity.code.find("1.73") != std::string_view::npos || quantity.unit.find("1.73") != std::string_view::npos)
+        return std::nullopt;
+    const auto* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
+    const auto* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
+    if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return std::nullopt;
+    const auto* unit = byCode != nullptr ? byCode : byText;
+    if (unit == nullptr && quantity.code.empty() && quantity.unit.empty()) unit = findUnit("", fact, vocabulary);
+    if (unit == nullptr) return std::nullopt;
+    return Unit{unit->first, unit->second};
+}
+
+std::optional<Interval> intervalOf(const Rational& value, std::string_view comparator) {
+    if (comparator.empty()) return Interval::point(value);
+    if (comparator == "<") return Interval::below(value);
+    if (comparator == "<=") return Interval::atMost(value);
+    if (comparator == ">") return Interval::above(value);
+    if (comparator == ">=") return Interval::atLeast(value);
+    return std::nullopt;
+}
+
+bool isPlausible(const Interval& value, const Interval& plausible) {
+    if (!plausible.low) return true;
+    if (value.low && (*value.low < *plausible.low || *value.low > *plausible.high)) return false;
+    if (value.high && (*value.high < *plausible.low || *value.high > *plausible.high)) return false;
+    return true;
+}
+
+struct Numbers {
+    std::string_view comparator;
+    std::string_view first;
+    std::string_view second;  ///< of "55-60 %"
+    std::string_view unit;
+};
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\n' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\n' || text.front() == '\t'))
+        text.remove_prefix(1);
+    return text;
+}
+
+std::string_view takeNumber(std::string_view& text) {
+    text = trim(text);
+    std::size_t length = 0;
+    while (length < text.size() && ((text[length] >= '0' && text[length] <= '9') || text[length] == '.')) ++length;
+    const std::string_view number = text.substr(0, length);
+    text = trim(text.substr(length));
+    return number;
+}
+
+/// "> 92", "12.1 g/dL", "55-60 %", "0.2 - 1.2 mg/dL"; nothing for anything else.
+std::optional<Numbers> readNumbers(std::string_view text) {
+    Numbers result;
+    text = trim(text);
+    for (const auto& [symbol, comparator] : std::array<std::pair<std::string_view, std::string_view>, 6>{
+             {{"<=", "<="}, {">=", ">="}, {"≤", "<="}, {"≥", ">="}, {"<", "<"}, {">", ">"}}}) {
+        if (text.starts_with(symbol)) {
+            result.comparator = comparator;
+            text.remove_prefix(symbol.size());
+            break;
+        }
+    }
+    result.first = takeNumber(text);
+    if (result.first.empty()) return std::nullopt;
+    for (const std::string_view dash : {"-", "–", "to "}) {
+        if (!text.starts_with(dash)) continue;
+        text.remove_prefix(dash.size());
+        result.second = takeNumber(text);
+        if (result.second.empty() || !result.comparator.empty()) return std::nullopt;
+        break;
+    }
+    if (text.find_first_of("0123456789") != std::string_view::npos && text.find('/') == std::string_view::npos &&
+        text.find("10") == std::string_view::npos)
+        return std::nullopt;  // more numbers than one measurement has
+    result.unit = text;
+    return result;
+}
+
+/// Reads the results of one chart.
+class ObservationReader {
+public:
+    ObservationReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
+                      std::vector<fhir::Issue>& issues)
+        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf), issues_(issues), results_(vocabulary.facts().size()) {}
+
+    std::vector<std::vector<Evidence>> read() {
+        oxygen_ = vocabulary_.find("inspiredOxygen");
+        for (const fhir::Observation& observation : chart_.observation) {
+            if (oxygen_ == nullptr || !isFinal(observation)) continue;
+            for (const Match& match : matchesOf(observation.result.code)) {
+                if (match.fact == oxygen_->index) oxygenObservations_.push_back(&observation);
+            }
+        }
+        std::size_t future = 0;
+        for (const fhir::Observation& observation : chart_.observation) {
+            if (observation.status == "entered-in-error" || observation.status == "cancelled") continue;
+            if (observation.effective && observation.effective->firstDay() > asOf_) {
+                ++future;
+                continue;
+            }
+            readResult(observation, observation.result, nullptr);
+            for (const fhir::ObservationResult& component : observation.component)
+                readResult(observation, component, &component);
+        }
+        if (future > 0)
+            issues_.push_back(
+                {"", std::to_string(future) + " Observation(s) dated after " + asOf_.text() + " not used"});
+        return std::move(results_);
+    }
+
+private:
+    static bool isFinal(const fhir::Observation& observation) {
+        return observation.status == "final" || observation.status == "amended" || observation.status == "corrected";
+    }
+
+    void readResult(const fhir::Observation& observation, const fhir::ObservationResult& result,
+                    const fhir::ObservationResult* component) {
+        matches_.clear();
+        addMatches(result.code, matches_);
+        for (std::size_t i = 0; i < matches_.size(); ++i) {
+            const Match& match = matches_[i];
+            if (match.role == Role::reject || match.role == Role::answer || match.role == Role::remission) continue;
+            // Several codings of one Observation count once; a coding that is accepted outweighs one under review.
+            bool decided = false;
+            for (std::size_t j = 0; j < matches_.size(); ++j) {
+                if (j == i || matches_[j].fact != match.fact) continue;
+                decided = decided || (matches_[j].role == match.role && j < i) ||
+                          (matches_[j].role == Role::accept && match.role == Role::review) ||
+                          matches_[j].role == Role::reject;
+            }
+            if (decided) continue;
+            const FactDefinition& fact = vocabulary_.facts()[match.fact];
+            // A panel's own code with values in its components says nothing itself.
+            if (component == nullptr && result.value.kind == fhir::ObservationValue::Kind::none &&
+                !observation.component.empty() && result.interpretation.empty())
+                continue;
+            results_[match.fact].push_back(evidence(observation, result, fact, match));
+        }
+    }
+
+    Evidence evidence(const fhir::Observation& observation, const fhir::ObservationResult& result,
+                      const FactDefinition& fact, const Match& match) {
+        Evidence evidence;
+        evidence.fact = &fact;
+        evidence.resourceType = "Observation";
+        evidence.id = observation.id;
+        evidence.date = observation.effective ? observation.effective : observation.issued;
+        evidence.issued = observation.issued;
+        clipToAsOf(evidence.date);
+        evidence.amended = observation.status == "amended" || observation.status == "corrected";
+        evidence.method = methodOf(observation, result, fact);
+        evidence.detail = oxygenOf(observation, fact);
+        read(evidence, observation, result, fact);
+        if (observation.status == "preliminary") {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "preliminary";
+        } else if (!isFinal(observation)) {
+            evidence.basis = Basis::missing;
+            evidence.detail = "status is not final";
+        } else if (match.role == Role::review && isDecided(evidence.basis)) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "a related code that does not decide";
+        } else if (isDecided(evidence.basis) && !fact.gate.empty() && !namesTumourCells(observation, result, fact)) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "counts all cells, not tumour cells";
+        }
+        if (isDecided(evidence.basis) && !evidence.date) evidence.basis = Basis::undated;
+        return evidence;
+    }
+
+    void clipToAsOf(std::optional<fhir::DateTime>& date) const {
+        if (!date) return;
+        const std::int64_t end = fhir::DateTime::ofDay(asOf_).last;
+        if (date->last > end && date->first <= end) date->last = end;
+    }
+
+    void read(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
+              const FactDefinition& fact) {
+        if (result.value.kind == fhir::ObservationValue::Kind::none && result.interpretation.empty()) {
+            evidence.basis = Basis::missing;
+            evidence.detail = result.dataAbsent ? "the value is recorded as absent" : "no value";
+            return;
+        }
+        switch (fact.kind) {
+            case Kind::quantity:
+            case Kind::count:
+                readQuantity(evidence, observation, result, fact);
+                return;
+            case Kind::finding:
+                readFinding(evidence, result, fact);
+                return;
+            case Kind::viralLoad:
+                readViralLoad(evidence, observation, result, fact);
+                return;
+            case Kind::coded:
+                readCoded(evidence, result, fact);
+                return;
+        }
+    }
+
+    /// The answer of a coded value that the fact's answer codes know: LA9623-5 is ECOG 1.
+    std::optional<std::string_view> answer(const fhir::CodeableConcept& concept_, const FactDefinition& fact) {
+        for (const Match& match : matchesOf(concept_)) {
+            if (match.fact == fact.index && match.role == Role::answer) return match.value;
+        }
+        return std::nullopt;
+    }
+
+    void readQuantity(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
+                      const FactDefinition& fact) {
+        using ValueKind = fhir::ObservationValue::Kind;
+        const fhir::ObservationValue& value = result.value;
+        fhir::Quantity quantity = value.quantity;
+        fhir::Quantity high;
+        switch (value.kind) {
+            case ValueKind::quantity:
+            case ValueKind::integer:
+                break;
+            case ValueKind::range:
+                high = value.high;
+                break;
+            case ValueKind::string:
+                if (const auto numbers = readNumbers(value.text)) {
+                    quantity = {numbers->first, numbers->comparator, numbers->unit, {}, {}};
+                    if (!numbers->second.empty()) high = {numbers->second, {}, numbers->unit, {}, {}};
+                }
+                break;
+            case ValueKind::codeableConcept:
+                if (const auto number = answer(value.codeableConcept, fact)) quantity.value = *number;
+                break;
+            default:
+                break;
+        }
+        if (quantity.value.empty() && high.value.empty()) {
+            for (const fhir::CodeableConcept& interpretation : result.interpretation) {
+                if (const auto number = answer(interpretation, fact)) quantity.value = *number;
+            }
+        }
+        if (quantity.value.empty() && high.value.empty()) {
+            evidence.basis = Basis::missing;
+            evidence.detail = "no number";
+            return;
+        }
+        // The fields of one JSON number: "low" and "high" of a range without one of them are open ends.
+        const bool isRange = value.kind == ValueKind::range || !high.value.empty();
+        Measured measured;
+        if (!quantity.value.empty()) {
+            measured = measure(quantity, fact, vocabulary_);
+            if (isRange && isDecided(measured.basis)) measured.value.high.reset();
+        }
+        if (!high.value.empty() && isDecided(measured.basis)) {
+            const Measured end = measure(high, fact, vocabulary_);
+            measured.basis = end.basis;
+            measured.factor = end.factor;
+            if (isDecided(end.basis)) measured.value.high = end.value.high;
+            if (measured.value.low && measured.value.high && *measured.value.low > *measured.value.high)
+                measured.basis = Basis::implausible;
+        }
+        evidence.basis = measured.basis;
+        evidence.value = measured.value;
+        const fhir::Quantity& shown = quantity.value.empty() ? high : quantity;
+        evidence.valueText = quantity.value;
+        evidence.highText = high.value;
+        evidence.comparator = quantity.comparator;
+        evidence.unitText = shown.code.empty() ? shown.unit : shown.code;
+        if (measured.basis == Basis::unreadableUnit) reportUnit(observation, shown, fact);
+        if (isDecided(evidence.basis)) readUpperLimit(evidence, result, fact, shown, measured.factor);
+    }
+
+    void reportUnit(const fhir::Observation& observation, const fhir::Quantity& quantity, const FactDefinition& fact) {
+        std::string known;
+        for (const auto& unit : fact.units) {
+            if (unit.first.empty()) continue;
+            if (!known.empty()) known += ", ";
+            known += unit.first;
+        }
+        const std::string_view unit = quantity.unit.empty() ? quantity.code : quantity.unit;
+        issues_.push_back({observation.path + ".valueQuantity.unit",
+                           unit.empty() ? "no unit; one of " + known + " is needed"
+                                        : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known});
+    }
+
+    /// Whether a reference range is one of the healthy, for this patient's sex and age.
+    bool applies(const fhir::ReferenceRange& range) const {
+        if (!range.type.empty()) {
+            const bool normal = std::any_of(range.type.coding.begin(), range.type.coding.end(),
+                                            [](const fhir::Coding& coding) { return coding.code == "normal"; }) ||
+                                lowerCase(range.type.text) == "normal";
+            if (!normal) return false;
+        }
+        for (const fhir::CodeableConcept& population : range.appliesTo) {
+            // SNOMED CT 248153007 male, 248152002 female; anything else is not understood and applies to nobody.
+            std::string_view sex;
+            for (const fhir::Coding& coding : population.coding) {
+                const std::string code = lowerCase(coding.code);
+                if (code == "248153007" || code == "male" || code == "m") sex = "male";
+                if (code == "248152002" || code == "female" || code == "f") sex = "female";
+            }
+            const std::string text = lowerCase(population.text);
+            if (sex.empty() && (text == "male" || text == "males" || text == "men")) sex = "male";
+            if (sex.empty() && (text == "female" || text == "females" || text == "women")) sex = "female";
+            if (sex.empty() || sex != chart_.patient.gender) return false;
+        }
+        return inAge(range.ageLow, true) && inAge(range.ageHigh, false);
+    }
+
+    bool inAge(const fhir::Quantity& limit, bool isLow) const {
+        if (limit.value.empty()) return true;
+        const auto number = fhir::parseDecimal(limit.value);
+        const std::string_view unit = vocabulary_.unitSpelling(limit.code.empty() ? limit.unit : limit.code);
+        const int monthsEach = unit == "a" ? 12 : unit == "mo" ? 1 : 0;
+        if (!number || monthsEach == 0 || !chart_.patient.birthDate || chart_.patient.birthDate->firstDay() > asOf_)
+            return false;
+        const Rational limitMonths = *number * monthsEach;
+        const int oldest = fhir::completedMonths(chart_.patient.birthDate->firstDay(), asOf_);
+        const int youngest = chart_.patient.birthDate->lastDay() > asOf_
+                                 ? 0
+                                 : fhir::completedMonths(chart_.patient.birthDate->lastDay(), asOf_);
+        // The high end of an age band means the whole of that year or month.
+        return isLow ? Rational(youngest) >= limitMonths : Rational(oldest) < limitMonths + monthsEach;
+    }
+
+    void readUpperLimit(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact,
+                        const fhir::Quantity& valueQuantity, const std::optional<Rational>& factor) {
+        std::optional<Rational> limit;
+        std::string text;
+        for (const fhir::ReferenceRange& range : result.referenceRange) {
+            if (!applies(range)) continue;
+            fhir::Quantity high = range.high;
+            if (high.value.empty() && range.low.value.empty()) {
+                const auto numbers = readNumbers(range.text);
+                if (!numbers || numbers->comparator.starts_with('>')) continue;
+                if (numbers->second.empty() && numbers->comparator.empty()) continue;
+                high = {numbers->second.empty() ? numbers->first : numbers->second, {}, numbers->unit, {}, {}};
+            }
+            if (high.value.empty()) continue;
+            if (high.unit.empty() && high.code.empty()) {
+                high.unit = valueQuantity.unit;
+                high.code = valueQuantity.code;
+            }
+            const Measured measured = measure(high, fact, vocabulary_);
+            // Units that are read but not converted compare only with themselves.
+            const bool sameUnit = (high.code.empty() ? high.unit : high.code) ==
+                                  (valueQuantity.code.empty() ? valueQuantity.unit : valueQuantity.code);
+            if (!isDecided(measured.basis) || !measured.value.isPoint() || *measured.value.high <= 0) continue;
+            if (measured.factor != factor && (!measured.factor || !factor)) continue;
+            if (!measured.factor && !sameUnit) continue;
+            if (limit && *limit != *measured.value.high) return;  // two ranges apply and disagree: none does
+            limit = measured.value.high;
+            text = factor ? fhir::decimalText(*limit / *factor, 6) : std::string(high.value);
+            if (measured.factor == factor) text = high.value;
+        }
+        evidence.upperLimit = limit;
+        evidence.upperLimitText = text;
+    }
+
+    /// What a result says as positive or negative, in the order of ruling 9: coded value, words, boolean,
+    /// interpretation.
+    std::optional<Polarity> polarityOf(const fhir::ObservationResult& result, const FactDefinition& fact) {
+        using ValueKind = fhir::ObservationValue::Kind;
+        const auto ofConcept = [&](const fhir::CodeableConcept& concept_) -> std::optional<Polarity> {
+            for (const fhir::Coding& coding : concept_.coding) {
+                const auto system = vocabulary_.system(coding.system);
+                if (!system) continue;
+                if (const auto polarity = vocabulary_.polarity(*system, coding.code)) return polarity;
+            }
+            if (const auto value = answer(concept_, fact)) {
+                if (*value == "pregnant") return Polarity::positive;
+                if (*value == "not-pregnant") return Polarity::negative;
+                return Polarity::indeterminate;
+            }
+            if (const auto polarity = vocabulary_.polarity(concept_.text)) return polarity;
+            for (const fhir::Coding& coding : concept_.coding) {
+                if (const auto polarity = vocabulary_.polarity(coding.display)) return polarity;
+            }
+            return std::nullopt;
+        };
+        switch (result.value.kind) {
+            case ValueKind::codeableConcept:
+                if (const auto polarity = ofConcept(result.value.codeableConcept)) return polarity;
+                if (const auto polarity = acceptedFinding(result.value.codeableConcept, fact)) return polarity;
+                break;
+            case ValueKind::string:
+                if (const auto polarity = vocabulary_.polarity(result.value.text)) return polarity;
+                break;
+            case ValueKind::boolean:
+                return result.value.boolean ? Polarity::positive : Polarity::negative;
+            default:
+                break;
+        }
+        for (const fhir::CodeableConcept& interpretation : result.interpretation) {
+            if (const auto polarity = ofConcept(interpretation)) return polarity;
+        }
+        return std::nullopt;
+    }
+
+    /// A finding as the value of a question: 77386006 "Pregnancy" answers pregnancy status with yes.
+    std::optional<Polarity> acceptedFinding(const fhir::CodeableConcept& concept_, const FactDefinition& fact) {
+        for (const Match& match : matchesOf(concept_)) {
+            if (match.fact == fact.index && match.role == Role::accept) return Polarity::positive;
+        }
+        return std::nullopt;
+    }
+
+    void readFinding(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
+        evidence.display = displayOf(result);
+        if (fact.derivation == Derivation::nyha) {
+            readNyha(evidence, result, fact);
+            return;
+        }
+        if (const auto polarity = polarityOf(result, fact)) {
+            setPolarity(evidence, *polarity);
+            return;
+        }
+        readCutOff(evidence, result);
+    }
+
+    static void setPolarity(Evidence& evidence, Polarity polarity) {
+        if (polarity == Polarity::indeterminate) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "neither positive nor negative";
+        } else {
+            evidence.positive = polarity == Polarity::positive;
+        }
+    }
+
+    void readNyha(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
+        std::optional<std::string_view> answered = answer(result.value.codeableConcept, fact);
+        for (const fhir::CodeableConcept& interpretation : result.interpretation) {
+            if (!answered) answered = answer(interpretation, fact);
+        }
+        if (!answered) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "the class is not stated by a code that is known";
+            return;
+        }
+        evidence.positive = *answered == "3" || *answered == "4";
+    }
+
+    /// A number where a yes or no is asked: against the upper end of the result's own range, the assay's cut-off.
+    void readCutOff(Evidence& evidence, const fhir::ObservationResult& result) const {
+        const fhir::Quantity& quantity = result.value.quantity;
+        const auto number = fhir::parseDecimal(quantity.value);
+        evidence.basis = Basis::unconfirmed;
+        evidence.detail = "neither positive nor negative";
+        if (result.value.kind != fhir::ObservationValue::Kind::quantity || !number) return;
+        evidence.valueText = quantity.value;
+        evidence.comparator = quantity.comparator;
+        evidence.unitText = quantity.code.empty() ? quantity.unit : quantity.code;
+        if (quantity.comparator == "<" || quantity.comparator == "<=") {
+            evidence.basis = Basis::recorded;
+            evidence.detail.clear();
+            evidence.positive = false;
+            return;
+        }
+        std::optional<Rational> cutOff;
+        for (const fhir::ReferenceRange& range : result.referenceRange) {
+            if (!applies(range)) continue;
+            std::string_view text = range.high.value;
+            const auto numbers = text.empty() ? readNumbers(range.text) : std::nullopt;
+            if (numbers && !numbers->comparator.starts_with('>'))
+                text = numbers->second.empty() ? numbers->first : numbers->second;
+            if (const auto end = fhir::parseDecimal(text)) {
+                if (cutOff && *cutOff != *end) return;
+                cutOff = end;
+            }
+        }
+        if (!cutOff) {
+            evidence.basis = Basis::noUpperLimit;
+            evidence.detail = "a number without the cut-off of its assay";
+            return;
+        }
+        evidence.basis = Basis::recorded;
+        evidence.detail.clear();
+        evidence.positive = *number > *cutOff;
+    }
+
+    /// Viral loads are both: detected or not, and a number (rulings 9 and 25).
+    void readViralLoad(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
+                       const FactDefinition& fact) {
+        evidence.display = displayOf(result);
+        const std::optional<Polarity> polarity = polarityOf(result, fact);
+        if (polarity == Polarity::indeterminate) {
+            setPolarity(evidence, *polarity);
+            return;
+        }
+        fhir::Quantity quantity = result.value.quantity;
+        if (result.value.kind == fhir::ObservationValue::Kind::string) {
+            if (const auto numbers = readNumbers(result.value.text))
+                quantity = {numbers->first, numbers->comparator, numbers->unit, {}, {}};
+        }
+        if (polarity) evidence.positive = *polarity == Polarity::positive;
+        if (!quantity.value.empty()) {
+            evidence.valueText = quantity.value;
+            evidence.comparator = quantity.comparator;
+            evidence.unitText = quantity.code.empty() ? quantity.unit : quantity.code;
+            const Measured measured = measure(quantity, fact, vocabulary_);
+            const bool belowLimit = quantity.comparator == "<" || quantity.comparator == "<=";
+            if (isDecided(measured.basis)) {
+                evidence.value = measured.value;
+                if (!evidence.positive)
+                    evidence.positive =
+                        !belowLimit && measured.value.low && (*measured.value.low > 0 || measured.value.lowOpen);
+                readUpperLimit(evidence, result, fact, quantity, measured.factor);
+            } else if (!evidence.positive && belowLimit) {
+                evidence.positive = false;
+            } else if (!evidence.positive) {
+                evidence.basis = measured.basis;
+                if (measured.basis == Basis::unreadableUnit) reportUnit(observation, quantity, fact);
+            }
+        } else if (!evidence.positive) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "neither positive nor negative";
+        }
+    }
+
+    void readCoded(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
+        const fhir::CodeableConcept& concept_ = result.value.codeableConcept;
+        evidence.display = displayOf(result);
+        if (const auto value = answer(concept_, fact)) {
+            evidence.coded = *value;
+            return;
+        }
+        evidence.basis = Basis::unconfirmed;
+        evidence.detail = "the answer is not stated by a code that is known";
+    }
+
+    static std::string_view displayOf(const fhir::ObservationResult& result) {
+        if (!result.value.text.empty()) return result.value.text;
+        const fhir::CodeableConcept& value = result.value.codeableConcept;
+        if (!value.text.empty()) return value.text;
+        for (const fhir::Coding& coding : value.coding) {
+            if (!coding.display.empty()) return coding.display;
+        }
+        return {};
+    }
+
+    std::string_view methodOf(const fhir::Observation& observation, const fhir::ObservationResult& result,
+                              const FactDefinition& fact) const {
+        // What the method element says outweighs what the code implies.
+        std::string words = lowerCase(observation.method.text);
+        for (const fhir::Coding& coding : observation.method.coding) words += ' ' + lowerCase(coding.display);
+        if (fact.gate.empty() == false) {
+            words += ' ' + lowerCase(result.code.text);
+            for (const fhir::Coding& coding : result.code.coding) words += ' ' + lowerCase(coding.display);
+        }
+        for (const Method& method : fact.methods) {
+            for (const std::string& text : method.text) {
+                if (words.find(text) != std::string::npos) return method.name;
+            }
+        }
+        if (!observation.method.empty()) return {};  // another method, or one we cannot read
+        for (const Method& method : fact.methods) {
+            for (const fhir::Coding& coding : result.code.coding) {
+                const auto system = vocabulary_.system(coding.system);
+                if (!system || vocabulary_.systemName(*system) != "loinc") continue;
+                if (std::find(method.loinc.begin(), method.loinc.end(), coding.code) != method.loinc.end())
+                    return method.name;
+            }
+        }
+        return {};
+    }
+
+    /// Ruling 22: a count over all cells is about tumour cells only when the result says so.
+    bool namesTumourCells(const fhir::Observation& observation, const fhir::ObservationResult& result,
+                          const FactDefinition& fact) const {
+        const auto names = [&](std::string_view text) {
+            const std::string lower = lowerCase(text);
+            return std::any_of(fact.gate.begin(), fact.gate.end(),
+                               [&](const std::string& word) { return lower.find(word) != std::string::npos; });
+        };
+        const auto conceptNames = [&](const fhir::CodeableConcept& concept_) {
+            return names(concept_.text) ||
+                   std::any_of(concept_.coding.begin(), concept_.coding.end(),
+                               [&](const fhir::Coding& coding) { return names(coding.display); });
+        };
+        return conceptNames(result.code) || conceptNames(observation.result.code) || conceptNames(observation.method) ||
+               names(result.value.text) || names(result.value.codeableConcept.text) ||
+               std::any_of(observation.texts.begin(), observation.texts.end(), names);
+    }
+
+    /// "room air", "oxygen" or nothing, for a saturation: from components of the same Observation, its words, and
+    /// Observations of the same moment. Contradictory data counts as nothing (ruling 8).
+    std::string oxygenOf(const fhir::Observation& observation, const FactDefinition& fact) const {
+        const bool asked = fact.derivation == Derivation::oxygen || fact.derivation == Derivation::oxygenRoomAir;
+        if (!asked || oxygen_ == nullptr) return {};
+        bool air = false;
+        bool oxygen = false;
+        const auto readOne = [&](const fhir::ObservationResult& result) { readOxygen(result, air, oxygen); };
+        readOne(observation.result);
+        for (const fhir::ObservationResult& component : observation.component) readOne(component);
+        const auto readWords = [&](std::string_view text) { air = air || vocabulary_.saysRoomAir(text); };
+        readWords(observation.method.text);
+        readWords(observation.result.code.text);
+        readWords(observation.result.value.text);
+        for (const fhir::Coding& coding : observation.method.coding) readWords(coding.display);
+        for (const std::string_view text : observation.texts) readWords(text);
+        for (const fhir::Observation* sibling : oxygenObservations_) {
+            if (sibling != &observation && observation.effective && sibling->effective == observation.effective)
+                readOne(sibling->result);
+        }
+        if (air == oxygen) return {};
+        return air ? "on room air" : "on oxygen";
+    }
+
+    /// What the vocabulary's inspired oxygen says: a fraction (21 % is air), a flow (0 is air), or a code.
+    void readOxygen(const fhir::ObservationResult& result, bool& air, bool& oxygen) const {
+        const auto sayCode = [&](const fhir::CodeableConcept& concept_) {
+            for (const Match& match : matchesOf(concept_)) {
+                if (match.fact != oxygen_->index || match.role != Role::answer) continue;
+                (match.value == "room air" ? air : oxygen) = true;
+            }
+        };
+        sayCode(result.code);
+        sayCode(result.value.codeableConcept);
+        const std::vector<Match> matches = matchesOf(result.code);
+        const bool isOxygen = std::any_of(matches.begin(), matches.end(), [&](const Match& match) {
+            return match.fact == oxygen_->index && match.role == Role::accept;
+        });
+        if (!isOxygen || result.value.kind != fhir::ObservationValue::Kind::quantity) return;
+        const Measured measured = measure(result.value.quantity, *oxygen_, vocabulary_);
+        if (!isDecided(measured.basis) || !measured.value.isPoint()) return;
+        const Rational expected = measured.factor ? 21 : 0;  // per cent, or litres a minute
+        (*measured.value.low == expected ? air : oxygen) = true;
+    }
+
+    std::vector<Match> matchesOf(const fhir::CodeableConcept& concept_) const {
+        std::vector<Match> matches;
+        addMatches(concept_, matches);
+        return matches;
+    }
+
+    void addMatches(const fhir::CodeableConcept& concept_, std::vector<Match>& matches) const {
+        for (const fhir::Coding& coding : concept_.coding) {
+            if (const auto system = vocabulary_.system(coding.system))
+                vocabulary_.lookUp(*system, coding.code, matches);
+        }
+    }
+
+    const fhir::Chart& chart_;
+    const Vocabulary& vocabulary_;
+    fhir::Date asOf_;
+    std::vector<fhir::Issue>& issues_;
+    std::vector<std::vector<Evidence>> results_;
+    std::vector<Match> matches_;
+    const FactDefinition* oxygen_ = nullptr;
+    std::vector<const fhir::Observation*> oxygenObservations_;
+};
+
+}  // namespace
+
+Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
+    Measured result;
+    const auto number = fhir::parseDecimal(quantity.value);
+    const auto interval = number ? intervalOf(*number, quantity.comparator) : std::nullopt;
+    if (!interval) {
+        result.basis = Basis::implausible;
+        return result;
+    }
+    const auto unit = unitOf(quantity, fact, vocabulary);
+    if (!unit) {
+        result.basis = Basis::unreadableUnit;
+        return result;
+    }
+    result.factor = unit->factor;
+    result.value = unit->factor ? interval->times(*unit->factor) : *interval;
+    if (unit->factor && !isPlausible(result.value, fact.plausible)) result.basis = Basis::implausible;
+    return result;
+}
+
+std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
+                                                    fhir::Date asOf, std::vector<fhir::Issue>& issues) {
+    return ObservationReader(chart, vocabulary, asOf, issues).read();
+}
+
+namespace {
+
+/// Keeps those that no other one is certainly later than, by one of their times. All of them must have it.
+template <typename Time>
+void keepLatest(std::vector<Evidence>& results, Time time) {
+    if (!std::all_of(results.begin(), results.end(), [&](const Evidence& e) { return time(e).has_value(); })) return;
+    std::int64_t latestFirst = std::numeric_limits<std::int64_t>::min();
+    for (const Evidence& result : results) latestFirst = std::max(latestFirst, time(result)->first);
+    std::erase_if(results, [&](const Evidence& e) { return time(e)->last < latestFirst; });
+}
+
+/// An order that does not depend on the place in the file.
+bool before(const Evidence& left, const Evidence& right) {
+    const auto key = [](const Evidence& e) {
+        return std::make_tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::min(),
+                               -static_cast<int>(e.basis), e.id, std::string_view(e.valueText), e.unitText);
+    };
+    return key(left) < key(right);
+}
+
+}  // namespace
+
+std::vector<Evidence> selectNewest(std::vector<Evidence> results) {
+    if (results.empty()) return results;
+    const bool anyUsable =
+        std::any_of(results.begin(), results.end(), [](const Evidence& e) { return isDecided(e.basis); });
+    if (!anyUsable) {
+        auto newest = std::max_element(results.begin(), results.end(), before);
+        std::vector<Evidence> one;
+        one.push_back(std::move(*newest));
+        return one;
+    }
+    std::erase_if(results, [](const Evidence& e) { return !isDecided(e.basis); });
+    keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });
+    if (results.size() > 1)
+        keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.issued; });
+    if (std::any_of(results.begin(), results.end(), [](const Evidence& e) { return e.amended; }))
+        std::erase_if(results, [](const Evidence& e) { return !e.amended; });
+    std::sort(results.begin(), results.end(), before);
+    return results;
+}
+
+void markStale(std::vector<Evidence>& results, fhir::Date asOf) {
+    for (Evidence& result : results) {
+        if (!isDecided(result.basis) || !result.fact->freshFor || !result.date) continue;
+        if (result.fact->positiveStays && result.positive == true) continue;
+        const fhir::Date oldest = asOf - *result.fact->freshFor;
+        if (result.date->lastDay() < oldest) {
+            result.stale = true;
+        } else if (result.date->firstDay() < oldest) {
+            result.basis = Basis::undated;
+            result.detail = "the date is too vague to tell whether it is recent";
+        }
+    }
+}
+
+}  // namespace mapping

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fhir/bundle.h"
+#include "mapping/fact.h"
+
+namespace mapping {
+
+/// The results that the chart's Observations and their components hold, one list for each fact, unselected.
+///
+/// Usable ones have basis recorded; the others say why they are not. Source: clinical README rulings 7 to 10, 22, 26.
+std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
+                                                    fhir::Date asOf, std::vector<fhir::Issue>& issues);
+
+/// The newest usable ones of these results (ruling 10). Several when time does not tell them apart; when none is
+/// usable, the newest unusable one. Their order in the chart never matters.
+std::vector<Evidence> selectNewest(std::vector<Evidence> results);
+
+/// Marks results older than the fact's window, and those whose date is too vague to tell.
+void markStale(std::vector<Evidence>& results, fhir::Date asOf);
+
+/// A number with its unit in the fact's unit. Errors: the basis says why there is none.
+struct Measured {
+    Interval value;
+    Basis basis = Basis::recorded;
+    std::optional<fhir::Rational> factor;  ///< nothing when the unit is read but not converted
+};
+Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary);
+
+}  // namespace mapping

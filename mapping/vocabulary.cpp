@@ -1,0 +1,504 @@
+#include "mapping/vocabulary.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+namespace mapping {
+
+using fhir::Rational;
+using fhir::json::Value;
+
+const Method* FactDefinition::method(std::string_view wanted) const {
+    const auto found = std::find_if(methods.begin(), methods.end(), [&](const Method& m) { return m.name == wanted; });
+    return found == methods.end() ? nullptr : &*found;
+}
+
+std::string plainCode(std::string_view code) {
+    std::string plain;
+    plain.reserve(code.size());
+    for (const char c : code) {
+        if (c == '.' || c == ' ') continue;
+        plain += (c >= 'a' && c <= 'z') ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+    return plain;
+}
+
+std::string lowerCase(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
+}
+
+namespace {
+
+/// The classifications that are written with and without dots, and matched by their beginning.
+bool isClassification(std::string_view system) {
+    return system == "icd10" || system == "atc";
+}
+
+std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.remove_suffix(1);
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    return text;
+}
+
+bool isWordCharacter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/// Whether `text` holds `word` as a word of its own. Words of up to three characters must be the whole text: "pos" is a
+/// result, "pos" inside a sentence is not.
+bool says(std::string_view text, std::string_view word) {
+    if (word.size() <= 3) return trimmed(text) == word;
+    for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+        const bool startsWord = at == 0 || !isWordCharacter(text[at - 1]) || !isWordCharacter(word.front());
+        const std::size_t end = at + word.size();
+        const bool endsWord = end == text.size() || !isWordCharacter(text[end]) || !isWordCharacter(word.back());
+        if (startsWord && endsWord) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+/// Reads facts.json and collects everything that is wrong with it.
+class VocabularyReader {
+public:
+    VocabularyReader(std::string_view file, std::vector<Problem>& problems) : file_(file), problems_(problems) {}
+
+    Vocabulary read(Value root) {
+        readSystems(root["systems"]);
+        readSynonyms(root["unitSynonyms"]);
+        valueSets_ = root["valueSets"];
+        historyCodes_ = root["historyCodes"];
+        for (const auto [name, ignored] : root["judgements"].members()) vocabulary_.judgements_.emplace_back(name);
+
+        const Value facts = root["facts"];
+        if (!facts.isObject()) problem("/facts", "missing");
+        for (const auto [name, fact] : facts.members()) {
+            if (!vocabulary_.factByName_.emplace(std::string(name), vocabulary_.facts_.size()).second)
+                problem("/facts/" + std::string(name), "stands twice");
+            FactDefinition definition;
+            definition.index = vocabulary_.facts_.size();
+            definition.name = name;
+            vocabulary_.facts_.push_back(std::move(definition));
+        }
+        std::size_t index = 0;
+        for (const auto [name, fact] : facts.members()) readFact(vocabulary_.facts_[index++], fact);
+        readResults(root["results"]);
+        for (const Value text : root["roomAir"]["text"].items()) vocabulary_.roomAir_.emplace_back(text.text());
+        for (const auto [system, codes] : valueSets_["disorder_in_remission"]["remission"].members()) {
+            for (const auto [code, display] : codes.members()) {
+                if (const auto number = systemNamed(system)) vocabulary_.inRemission_.emplace_back(*number, code);
+            }
+        }
+        vocabulary_.usedConcepts_.assign(usedConcepts_.begin(), usedConcepts_.end());
+        return std::move(vocabulary_);
+    }
+
+private:
+    void problem(std::string_view place, std::string message) {
+        problems_.push_back({std::string(file_) + ": " + std::string(place), std::move(message)});
+    }
+
+    void readSystems(Value systems) {
+        if (!systems.isObject()) problem("/systems", "missing");
+        for (const auto [name, uris] : systems.members()) {
+            const std::size_t number = vocabulary_.systems_.size();
+            std::string first;
+            for (const Value uri : uris.items()) {
+                if (first.empty()) first = uri.text();
+                if (!vocabulary_.systemByUri_.emplace(std::string(uri.text()), number).second)
+                    problem("/systems/" + std::string(name), "'" + std::string(uri.text()) + "' stands twice");
+            }
+            if (first.empty()) problem("/systems/" + std::string(name), "names no system");
+            vocabulary_.systems_.emplace_back(name, first);
+        }
+        vocabulary_.codes_.resize(vocabulary_.systems_.size());
+        vocabulary_.polarityByCode_.resize(vocabulary_.systems_.size());
+    }
+
+    std::optional<std::size_t> systemNamed(std::string_view name) const {
+        for (std::size_t i = 0; i < vocabulary_.systems_.size(); ++i) {
+            if (vocabulary_.systems_[i].first == name) return i;
+        }
+        return std::nullopt;
+    }
+
+    void readSynonyms(Value synonyms) {
+        for (const auto [unit, spellings] : synonyms.members()) {
+            for (const Value spelling : spellings.items()) {
+                if (!vocabulary_.unitSynonyms_.emplace(std::string(spelling.text()), std::string(unit)).second)
+                    problem("/unitSynonyms/" + std::string(unit),
+                            "'" + std::string(spelling.text()) + "' stands twice");
+            }
+        }
+    }
+
+    std::optional<int> days(Value fact, std::string_view name, const std::string& place) {
+        const Value value = fact[name];
+        if (!value) return std::nullopt;
+        const std::string_view text = value.text();
+        int number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        if (error != std::errc() || std::string_view(end, text.data() + text.size()) != " days" || number <= 0) {
+            problem(place + '/' + std::string(name), "'" + std::string(text) + "' is not of the form '30 days'");
+            return std::nullopt;
+        }
+        return number;
+    }
+
+    std::optional<Rational> factor(std::string_view text) {
+        const auto slash = text.find('/');
+        const auto numerator = fhir::parseDecimal(text.substr(0, slash));
+        if (slash == std::string_view::npos || !numerator) return numerator;
+        const auto denominator = fhir::parseDecimal(text.substr(slash + 1));
+        if (!denominator || *denominator == 0) return std::nullopt;
+        return Rational(*numerator / *denominator);
+    }
+
+    template <typename Word, std::size_t Size>
+    Word word(Value value, const std::array<std::pair<std::string_view, Word>, Size>& words, Word fallback,
+              const std::string& place) {
+        if (!value) return fallback;
+        for (const auto& [text, meaning] : words) {
+            if (value.text() == text) return meaning;
+        }
+        problem(place, "'" + std::string(value.text()) + "' is not a word for this");
+        return fallback;
+    }
+
+    std::optional<std::size_t> factNamed(Value name, const std::string& place) {
+        const auto found = vocabulary_.factByName_.find(name.text());
+        if (found != vocabulary_.factByName_.end()) return found->second;
+        problem(place, "unknown fact '" + std::string(name.text()) + "'");
+        return std::nullopt;
+    }
+
+    void readFact(FactDefinition& fact, Value entry) {
+        const std::string place = "/facts/" + fact.name;
+        static constexpr std::array<std::string_view, 33> known{"label",          "kind",        "group",
+                                                                "reading",        "concepts",    "sources",
+                                                                "freshFor",       "ifAbsent",    "unit",
+                                                                "units",          "plausible",   "hint",
+                                                                "test",           "status",      "event",
+                                                                "positiveStays",  "gate",        "methods",
+                                                                "values",         "derivation",  "methodOf",
+                                                                "testedBy",       "suspectedBy", "question",
+                                                                "needsTreatment", "confirmedBy", "conditionFreshFor",
+                                                                "without",        "why",         "icd10",
+                                                                "rxnorm",         "loinc",       "snomed"};
+        for (const auto [name, ignored] : entry.members()) {
+            if (std::find(known.begin(), known.end(), name) == known.end())
+                problem(place + '/' + std::string(name), "unknown key");
+        }
+
+        fact.label = entry["label"].text();
+        if (fact.label.empty()) problem(place + "/label", "missing");
+        fact.group = entry["group"].text();
+        static constexpr std::array<std::pair<std::string_view, Kind>, 5> kinds{{{"quantity", Kind::quantity},
+                                                                                 {"finding", Kind::finding},
+                                                                                 {"coded", Kind::coded},
+                                                                                 {"count", Kind::count},
+                                                                                 {"viralLoad", Kind::viralLoad}}};
+        if (!entry["kind"]) problem(place + "/kind", "missing");
+        fact.kind = word(entry["kind"], kinds, Kind::finding, place + "/kind");
+        for (const Value item : entry["reading"].items()) fact.reading.emplace_back(item.text());
+        for (const Value item : entry["sources"].items()) fact.sources.emplace_back(item.text());
+        fact.freshFor = days(entry, "freshFor", place);
+        fact.conditionFreshFor = days(entry, "conditionFreshFor", place);
+
+        static constexpr std::array<std::pair<std::string_view, bool>, 2> silence{{{"no", true}, {"unknown", false}}};
+        if (!entry["ifAbsent"]) problem(place + "/ifAbsent", "missing");
+        fact.absentMeansNo = word(entry["ifAbsent"], silence, false, place + "/ifAbsent");
+        fact.hint = entry["hint"].isTrue();
+        fact.event = entry["event"].isTrue();
+        fact.positiveStays = entry["positiveStays"].isTrue();
+        fact.needsTreatment = entry["needsTreatment"].isTrue();
+        static constexpr std::array<std::pair<std::string_view, StatusPolicy>, 4> policies{
+            {{"plain", StatusPolicy::plain},
+             {"active", StatusPolicy::active},
+             {"ever", StatusPolicy::ever},
+             {"diagnosed", StatusPolicy::diagnosed}}};
+        fact.status = word(entry["status"], policies, StatusPolicy::plain, place + "/status");
+
+        readUnits(fact, entry, place);
+        for (const Value item : entry["gate"].items()) fact.gate.push_back(lowerCase(item.text()));
+        for (const auto [name, method] : entry["methods"].members()) {
+            Method result{std::string(name), {}, {}};
+            for (const Value code : method["loinc"].items()) result.loinc.emplace_back(code.text());
+            for (const Value text : method["text"].items()) result.text.push_back(lowerCase(text.text()));
+            fact.methods.push_back(std::move(result));
+        }
+        for (const Value item : entry["values"].items()) fact.values.emplace_back(item.text());
+        readDerivation(fact, entry, place);
+        fact.question = entry["question"].text();
+
+        readCodes(fact, entry, place);
+        const bool measured = fact.kind == Kind::quantity || fact.kind == Kind::viralLoad;
+        // Ruling 15: tests and measurements that have a code are missing when there is no record, the rest is asked.
+        fact.test = (measured || entry["test"].isTrue()) && fact.recognisable() &&
+                    (fact.derivation == Derivation::none || measured || entry["test"].isTrue()) &&
+                    fact.derivation != Derivation::monthsFromRemissionToRelapse;
+        if (fact.question.empty()) fact.question = fact.label + "?";
+        const bool numeric = measured || fact.kind == Kind::count;
+        if (measured && fact.unit.empty()) problem(place + "/unit", "missing");
+        if (!numeric && !fact.unit.empty()) problem(place + "/unit", "a unit on a fact that is no number");
+    }
+
+    void readUnits(FactDefinition& fact, Value entry, const std::string& place) {
+        fact.unit = entry["unit"].text();
+        for (const auto [unit, value] : entry["units"].members()) {
+            std::optional<Rational> number;
+            if (value) {
+                number = factor(value.text());
+                if (!number || *number <= 0) problem(place + "/units/" + std::string(unit), "is no positive factor");
+            }
+            fact.units.emplace_back(unit, number);
+        }
+        if (const Value plausible = entry["plausible"]) {
+            std::vector<Rational> ends;
+            for (const Value end : plausible.items()) {
+                if (const auto number = fhir::parseDecimal(end.text())) ends.push_back(*number);
+            }
+            if (ends.size() != 2 || ends[0] > ends[1]) {
+                problem(place + "/plausible", "is not [lowest, highest]");
+            } else {
+                fact.plausible = Interval::between(ends[0], ends[1]);
+            }
+        }
+    }
+
+    void readDerivation(FactDefinition& fact, Value entry, const std::string& place) {
+        using enum Derivation;
+        static constexpr std::array<std::pair<std::string_view, Derivation>, 16> derivations{
+            {{"age", age},
+             {"ageInMonths", ageInMonths},
+             {"childbearing", childbearing},
+             {"tLineage", tLineage},
+             {"methodOf", methodOf},
+             {"remission", remission},
+             {"relapse", relapse},
+             {"relapseCount", relapseCount},
+             {"monthsFromRemissionToRelapse", monthsFromRemissionToRelapse},
+             {"cockcroftGault", cockcroftGault},
+             {"oxygen", oxygen},
+             {"oxygenRoomAir", oxygenRoomAir},
+             {"knownInfection", knownInfection},
+             {"nyha", nyha},
+             {"pregnancy", pregnancy},
+             {"negativeTest", negativeTest}}};
+        fact.derivation = word(entry["derivation"], derivations, none, place + "/derivation");
+        if (const Value name = entry["methodOf"]) {
+            if (const auto other = factNamed(name, place + "/methodOf")) fact.from.push_back(*other);
+        }
+        for (const Value name : entry["testedBy"].items()) {
+            if (const auto other = factNamed(name, place + "/testedBy")) fact.from.push_back(*other);
+        }
+        for (const Value name : entry["suspectedBy"].items()) {
+            if (const auto other = factNamed(name, place + "/suspectedBy")) fact.suspectedBy.push_back(*other);
+        }
+        if (const Value name = entry["confirmedBy"]) fact.confirmedBy = factNamed(name, place + "/confirmedBy");
+    }
+
+    void readCodes(FactDefinition& fact, Value entry, const std::string& place) {
+        std::set<std::pair<std::size_t, std::string>> named;  // the first value set that names a code decides
+        std::set<std::size_t> systems;
+        const auto isWithout = [&](std::string_view system, std::string_view code) {
+            for (const Value item : entry["without"][system].items()) {
+                if (item.text() == code) return true;
+            }
+            return false;
+        };
+        const auto add = [&](Value codes, std::string_view system, Role role, const std::string& where) {
+            const auto number = systemNamed(system);
+            if (!number) {
+                problem(where, "unknown code system '" + std::string(system) + "'");
+                return;
+            }
+            for (const auto [code, row] : codes.members()) {
+                const std::string_view display = row.isObject() ? row["display"].text() : row.text();
+                if (display.empty()) problem(where + '/' + std::string(code), "a code without its display");
+                if (isWithout(system, code) || !named.emplace(*number, code).second) continue;
+                if (role == Role::accept) systems.insert(*number);
+                addCode({static_cast<std::uint16_t>(fact.index), role, *number, std::string(code), std::string(display),
+                         std::string(row["value"].text())});
+            }
+        };
+        static constexpr std::array<std::string_view, 6> roles{"accept",    "review",    "reject",
+                                                               "remission", "exception", "answer"};
+        static constexpr std::array<std::pair<std::string_view, Role>, 5> meanings{{{"accept", Role::accept},
+                                                                                    {"review", Role::review},
+                                                                                    {"reject", Role::reject},
+                                                                                    {"remission", Role::remission},
+                                                                                    {"answer", Role::answer}}};
+        // Codes of the fact itself come before those of its value sets.
+        for (const std::string_view system : {"icd10", "rxnorm", "loinc", "snomed"}) {
+            if (entry[system]) add(entry[system], system, Role::accept, place + '/' + std::string(system));
+        }
+        for (const auto [concept_, changes] : entry["concepts"].members()) {
+            const std::string where = place + "/concepts/" + std::string(concept_);
+            usedConcepts_.insert(std::string(concept_));
+            fact.concepts.emplace_back(concept_);
+            const Value valueSet = valueSets_[concept_];
+            if (!valueSet) {
+                problem(where, "no such value set");
+                continue;
+            }
+            for (const std::string_view role : roles) {
+                std::string_view meaning = role;
+                if (const Value change = changes[role]) meaning = change.text();
+                if (meaning == "none" || meaning == "exception") continue;
+                const auto found = std::find_if(meanings.begin(), meanings.end(),
+                                                [&](const auto& known) { return known.first == meaning; });
+                if (found == meanings.end()) {
+                    problem(where, "'" + std::string(meaning) + "' is not a role");
+                    continue;
+                }
+                for (const auto [system, codes] : valueSet[role].members())
+                    add(codes, system, found->second, "/valueSets/" + std::string(concept_) + '/' + std::string(role));
+            }
+        }
+        fact.systems.assign(systems.begin(), systems.end());
+    }
+
+    void addCode(CodeRow row) {
+        const std::string_view system = vocabulary_.systems_[row.system].first;
+        Vocabulary::Codes& codes = vocabulary_.codes_[row.system];
+        Match match{row.fact, row.role, false, {}};
+        for (const Value prefix : historyCodes_[system].items()) {
+            const std::string_view text = prefix.text();
+            match.history = match.history || row.code.starts_with(text.substr(0, text.size() - 1));
+        }
+        const bool isPrefix = row.code.ends_with('-');
+        std::string key = isPrefix ? row.code.substr(0, row.code.size() - 1) : row.code;
+        if (isClassification(system)) key = plainCode(key);
+        vocabulary_.rows_.push_back(std::move(row));
+        values_.push_back(std::make_unique<std::string>(vocabulary_.rows_.back().value));
+        match.value = *values_.back();
+        if (isPrefix) {
+            codes.longestPrefix = std::max(codes.longestPrefix, key.size());
+            codes.prefix[std::move(key)].push_back(match);
+        } else {
+            codes.exact[std::move(key)].push_back(match);
+        }
+    }
+
+    void readResults(Value results) {
+        using enum Vocabulary::Polarity;
+        static constexpr std::array<std::pair<std::string_view, Vocabulary::Polarity>, 3> polarities{
+            {{"indeterminate", indeterminate}, {"negative", negative}, {"positive", positive}}};
+        const auto addCodes = [&](Value codes, Vocabulary::Polarity polarity) {
+            for (const auto [system, rows] : codes.members()) {
+                const auto number = systemNamed(system);
+                if (!number) continue;
+                for (const auto [code, display] : rows.members())
+                    vocabulary_.polarityByCode_[*number].emplace(std::string(code), polarity);
+            }
+        };
+        for (const auto& [name, polarity] : polarities) {
+            const Value result = results[name];
+            if (!result) problem("/results/" + std::string(name), "missing");
+            for (const Value concept_ : result["concepts"].items()) {
+                usedConcepts_.insert(std::string(concept_.text()));
+                addCodes(valueSets_[concept_.text()]["accept"], polarity);
+            }
+            addCodes(result["codes"], polarity);
+            for (const Value text : result["text"].items())
+                vocabulary_.polarityByText_.emplace_back(polarity, lowerCase(text.text()));
+        }
+    }
+
+    std::string_view file_;
+    std::vector<Problem>& problems_;
+    Vocabulary vocabulary_;
+    Value valueSets_;
+    Value historyCodes_;
+    std::set<std::string> usedConcepts_;
+    std::vector<std::unique_ptr<std::string>>& values_ = vocabulary_.answerValues_;
+};
+
+Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Problem>& problems) {
+    return VocabularyReader(file, problems).read(root);
+}
+
+const FactDefinition* Vocabulary::find(std::string_view name) const {
+    const auto found = factByName_.find(name);
+    return found == factByName_.end() ? nullptr : &facts_[found->second];
+}
+
+std::optional<std::size_t> Vocabulary::system(std::string_view uri) const {
+    const auto found = systemByUri_.find(uri);
+    if (found == systemByUri_.end()) return std::nullopt;
+    return found->second;
+}
+
+void Vocabulary::lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const {
+    const std::size_t start = matches.size();
+    const auto add = [&](const std::vector<Match>& found) {
+        for (const Match& match : found) {
+            const bool decided = std::any_of(matches.begin() + static_cast<std::ptrdiff_t>(start), matches.end(),
+                                             [&](const Match& earlier) { return earlier.fact == match.fact; });
+            if (!decided) matches.push_back(match);
+        }
+    };
+    const Codes& codes = codes_[system];
+    if (!isClassification(systems_[system].first)) {
+        const auto found = codes.exact.find(code);
+        if (found != codes.exact.end()) add(found->second);
+        return;
+    }
+    const std::string plain = plainCode(code);
+    if (const auto found = codes.exact.find(plain); found != codes.exact.end()) add(found->second);
+    for (std::size_t length = std::min(plain.size(), codes.longestPrefix); length > 0; --length) {
+        const auto found = codes.prefix.find(std::string_view(plain).substr(0, length));
+        if (found != codes.prefix.end()) add(found->second);
+    }
+}
+
+std::string_view Vocabulary::unitSpelling(std::string_view text) const {
+    const auto found = unitSynonyms_.find(text);
+    return found == unitSynonyms_.end() ? text : std::string_view(found->second);
+}
+
+std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::size_t system, std::string_view code) const {
+    const auto found = polarityByCode_[system].find(code);
+    if (found == polarityByCode_[system].end()) return std::nullopt;
+    return found->second;
+}
+
+std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::string_view text) const {
+    const std::string lower = lowerCase(trimmed(text));
+    for (const auto& [polarity, word] : polarityByText_) {
+        if (!says(lower, word)) continue;
+        if (polarity != Polarity::positive) return polarity;
+        // "no virus detected": a negation that no listed phrase explains.
+        for (const std::string_view negation : {"no", "not", "non", "without", "kein", "keine", "nicht", "free of"}) {
+            for (std::size_t at = lower.find(negation); at != std::string::npos; at = lower.find(negation, at + 1)) {
+                const std::size_t end = at + negation.size();
+                if ((at == 0 || !isWordCharacter(lower[at - 1])) &&
+                    (end == lower.size() || !isWordCharacter(lower[end])))
+                    return Polarity::indeterminate;
+            }
+        }
+        return polarity;
+    }
+    return std::nullopt;
+}
+
+bool Vocabulary::saysRoomAir(std::string_view text) const {
+    const std::string lower = lowerCase(text);
+    return std::any_of(roomAir_.begin(), roomAir_.end(),
+                       [&](const std::string& words) { return lower.find(words) != std::string::npos; });
+}
+
+bool Vocabulary::saysInRemission(std::size_t system, std::string_view code) const {
+    return std::any_of(inRemission_.begin(), inRemission_.end(),
+                       [&](const auto& entry) { return entry.first == system && entry.second == code; });
+}
+
+}  // namespace mapping

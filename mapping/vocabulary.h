@@ -1,0 +1,191 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "fhir/decimal.h"
+#include "fhir/json.h"
+#include "mapping/interval.h"
+
+namespace mapping {
+
+/// A place in a knowledge file and what is wrong there: "facts.json: /facts/lvef/unit: ...".
+struct Problem {
+    std::string place;
+    std::string message;
+    std::string text() const { return place + ": " + message; }
+};
+
+enum class Kind {
+    quantity,   ///< a number with a unit
+    finding,    ///< yes or no
+    coded,      ///< one of a few words
+    count,      ///< a number of events; what a chart shows is a lower bound
+    viralLoad,  ///< detected or not, and a number with a unit
+};
+
+/// What a code means for one fact. Source: codes.json, roles.
+enum class Role { accept, review, reject, remission, answer };
+
+/// Which clinical status a recorded Condition needs to count. Source: clinical README, rulings 2 and 3.
+enum class StatusPolicy { plain, active, ever, diagnosed };
+
+/// How a fact comes from other facts instead of codes of its own.
+enum class Derivation {
+    none,
+    age,
+    ageInMonths,
+    childbearing,
+    tLineage,
+    methodOf,
+    remission,
+    relapse,
+    relapseCount,
+    monthsFromRemissionToRelapse,
+    cockcroftGault,
+    oxygen,
+    oxygenRoomAir,
+    knownInfection,
+    nyha,
+    pregnancy,
+    negativeTest
+};
+
+struct Method {
+    std::string name;
+    std::vector<std::string> loinc;  ///< codes that say so themselves
+    std::vector<std::string> text;   ///< words of Observation.method that say so, in lower case
+};
+
+/// One entry of facts.json. Its meaning stands in mapping/README.md.
+struct FactDefinition {
+    std::size_t index = 0;
+    std::string name;
+    std::string label;
+    std::string group;
+    Kind kind = Kind::finding;
+    std::vector<std::string> reading;
+    std::vector<std::string> concepts;
+    std::vector<std::string> sources;      ///< resource types it can come from
+    std::optional<int> freshFor;           ///< days
+    std::optional<int> conditionFreshFor;  ///< days
+    Interval plausible;
+    std::string unit;
+    std::vector<std::pair<std::string, std::optional<fhir::Rational>>> units;  ///< spelling, factor to `unit`
+    bool absentMeansNo = false;
+    bool test = false;  ///< a test or measurement: without a record it is missing, not a question
+    bool hint = false;  ///< shown, never evaluated
+    StatusPolicy status = StatusPolicy::plain;
+    bool event = false;  ///< happens on a date, as opposed to lasting
+    bool positiveStays = false;
+    bool needsTreatment = false;
+    std::vector<std::string> gate;  ///< words one of which a result must use to be about tumour cells
+    std::vector<Method> methods;
+    std::vector<std::string> values;
+    Derivation derivation = Derivation::none;
+    std::vector<std::size_t> from;  ///< facts that the derivation reads: methodOf, testedBy
+    std::vector<std::size_t> suspectedBy;
+    std::optional<std::size_t> confirmedBy;  ///< a fact whose recorded diagnosis confirms this one
+    std::string question;
+    std::vector<std::size_t> systems;  ///< code systems in which a record of it could be recognised
+
+    bool recognisable() const { return !systems.empty() || derivation != Derivation::none; }
+    const Method* method(std::string_view name) const;
+};
+
+/// What one code means for one fact.
+struct Match {
+    std::uint16_t fact = 0;
+    Role role = Role::accept;
+    bool history = false;    ///< says that it was so, never when
+    std::string_view value;  ///< of an answer
+};
+
+/// A code with its display, for discovery, reports and tests.
+struct CodeRow {
+    std::uint16_t fact = 0;
+    Role role = Role::accept;
+    std::size_t system = 0;
+    std::string code;  ///< with a closing '-' when it stands for all codes that begin so
+    std::string display;
+    std::string value;
+};
+
+/// The vocabulary, read once and then const.
+class Vocabulary {
+public:
+    /// Reads facts.json. Errors: every problem is added to `problems`; the vocabulary is usable only when none was.
+    static Vocabulary read(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
+
+    const std::vector<FactDefinition>& facts() const { return facts_; }
+    const FactDefinition* find(std::string_view name) const;
+    const std::vector<CodeRow>& rows() const { return rows_; }
+    const std::vector<std::string>& judgements() const { return judgements_; }
+    const std::vector<std::string>& usedConcepts() const { return usedConcepts_; }
+
+    /// The number of the code system that a URI or OID names.
+    std::optional<std::size_t> system(std::string_view uri) const;
+    std::string_view systemName(std::size_t system) const { return systems_[system].first; }
+    std::string_view systemUri(std::size_t system) const { return systems_[system].second; }
+
+    /// What a code means, for every fact at most once. The longest row wins: C84.7A before C84.7-.
+    void lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const;
+
+    /// The canonical spelling of a unit, or the text itself.
+    std::string_view unitSpelling(std::string_view text) const;
+
+    /// Positive, negative, or neither by a code of a result (interpretation or answer); nothing when it is none of
+    /// ours.
+    enum class Polarity { positive, negative, indeterminate };
+    std::optional<Polarity> polarity(std::size_t system, std::string_view code) const;
+    /// The same for words. Negation is tested before affirmation, doubt before both.
+    std::optional<Polarity> polarity(std::string_view text) const;
+    bool saysRoomAir(std::string_view text) const;
+    /// Whether a code says "disorder in remission" without naming the disorder.
+    bool saysInRemission(std::size_t system, std::string_view code) const;
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+    };
+    template <typename Value>
+    using Table = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
+    struct Codes {
+        Table<std::vector<Match>> exact;
+        Table<std::vector<Match>> prefix;
+        std::size_t longestPrefix = 0;
+    };
+    friend class VocabularyReader;
+
+    std::vector<FactDefinition> facts_;
+    Table<std::size_t> factByName_;
+    std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI
+    Table<std::size_t> systemByUri_;
+    std::vector<Codes> codes_;  ///< by system
+    std::vector<CodeRow> rows_;
+    std::vector<std::unique_ptr<std::string>> answerValues_;  ///< what Match::value points into
+    Table<std::string> unitSynonyms_;
+    std::vector<Table<Polarity>> polarityByCode_;  ///< by system
+    std::vector<std::pair<Polarity, std::string>> polarityByText_;
+    std::vector<std::string> roomAir_;
+    std::vector<std::pair<std::size_t, std::string>> inRemission_;
+    std::vector<std::string> judgements_;
+    std::vector<std::string> usedConcepts_;
+};
+
+/// A code as it is compared: without dots and spaces, in upper case, for the classifications that are written both
+/// ways.
+std::string plainCode(std::string_view code);
+
+/// The text in lower case, ASCII letters only.
+std::string lowerCase(std::string_view text);
+
+}  // namespace mapping

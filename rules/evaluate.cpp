@@ -1,0 +1,132 @@
+#include "rules/evaluate.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "rules/judge.h"
+
+namespace rules {
+
+using mapping::Basis;
+
+std::string_view word(Status status) {
+    static constexpr std::array<std::string_view, 3> words{"ineligible", "potential-candidate", "candidate"};
+    return words[static_cast<std::size_t>(status)];
+}
+
+namespace {
+
+class Evaluator {
+public:
+    Evaluator(const Trial& trial, const mapping::Facts& facts)
+        : trial_(trial), facts_(facts), outcomes_(trial.criteria.size()), known_(trial.criteria.size(), false) {}
+
+    Evaluation evaluate() {
+        Evaluation evaluation;
+        evaluation.trial = &trial_;
+        for (std::size_t i = 0; i < trial_.criteria.size(); ++i) outcomeOf(i);
+
+        bool onlyQuestions = true;
+        std::vector<Open> open;
+        for (std::size_t i = 0; i < trial_.criteria.size(); ++i) {
+            const Criterion& criterion = trial_.criteria[i];
+            if (!criterion.required) continue;
+            const Outcome& outcome = outcomes_[i];
+            if (outcome.truth == Truth::Unknown) {
+                onlyQuestions = onlyQuestions && outcome.basis == Basis::asked;
+                open.insert(open.end(), outcome.open.begin(), outcome.open.end());
+            } else if ((outcome.truth == Truth::True) != criterion.inclusion) {
+                evaluation.failed.push_back(i);
+            }
+        }
+        evaluation.status = !evaluation.failed.empty() ? Status::ineligible
+                            : onlyQuestions            ? Status::candidate
+                                                       : Status::potentialCandidate;
+        rankOpen(open, evaluation);
+        evaluation.gate = std::any_of(trial_.gate.begin(), trial_.gate.end(), [&](std::size_t index) {
+            const Outcome& outcome = outcomes_[index];
+            return outcome.truth == Truth::True || (outcome.truth == Truth::Unknown && outcome.recorded);
+        });
+        evaluation.findings.reserve(trial_.criteria.size());
+        for (std::size_t i = 0; i < trial_.criteria.size(); ++i)
+            evaluation.findings.push_back({&trial_.criteria[i], std::move(outcomes_[i])});
+        return evaluation;
+    }
+
+    Outcome outcomeOf(const Rule& rule, std::size_t criterion) {
+        switch (rule.kind) {
+            case Rule::Kind::comparison:
+                return judge(rule.comparison, trial_.criteria[criterion], criterion, facts_);
+            case Rule::Kind::reference:
+                return outcomeOf(rule.target);
+            case Rule::Kind::negation:
+                return negate(outcomeOf(rule.rules.front(), criterion));
+            case Rule::Kind::ask: {
+                Outcome outcome;
+                outcome.basis = Basis::asked;
+                outcome.open.push_back({criterion, nullptr, &rule, Basis::asked});
+                return outcome;
+            }
+            case Rule::Kind::all:
+            case Rule::Kind::any:
+                break;
+        }
+        std::vector<Outcome> parts;
+        parts.reserve(rule.rules.size());
+        for (const Rule& part : rule.rules) parts.push_back(outcomeOf(part, criterion));
+        return combine(std::move(parts), rule.kind);
+    }
+
+private:
+    const Outcome& outcomeOf(std::size_t index) {
+        if (!known_[index]) {
+            outcomes_[index] = outcomeOf(trial_.criteria[index].when, index);
+            known_[index] = true;
+        }
+        return outcomes_[index];
+    }
+
+    /// Which facts most open criteria wait for, and which criteria wait for an answer.
+    static void rankOpen(const std::vector<Open>& open, Evaluation& evaluation) {
+        struct Waiting {
+            const mapping::FactDefinition* fact;
+            std::vector<std::size_t> criteria;
+        };
+        std::vector<Waiting> waiting;
+        const auto addOnce = [](std::vector<std::size_t>& list, std::size_t criterion) {
+            if (std::find(list.begin(), list.end(), criterion) == list.end()) list.push_back(criterion);
+        };
+        for (const Open& item : open) {
+            if (!item.question().empty()) {
+                addOnce(evaluation.asks, item.criterion);
+                continue;
+            }
+            auto found = std::find_if(waiting.begin(), waiting.end(),
+                                      [&](const Waiting& entry) { return entry.fact == item.fact; });
+            if (found == waiting.end()) found = waiting.insert(waiting.end(), {item.fact, {}});
+            addOnce(found->criteria, item.criterion);
+        }
+        std::stable_sort(waiting.begin(), waiting.end(),
+                         [](const Waiting& a, const Waiting& b) { return a.criteria.size() > b.criteria.size(); });
+        for (const Waiting& entry : waiting) evaluation.missing.push_back(entry.fact);
+        std::sort(evaluation.asks.begin(), evaluation.asks.end());
+    }
+
+    const Trial& trial_;
+    const mapping::Facts& facts_;
+    std::vector<Outcome> outcomes_;
+    std::vector<bool> known_;
+};
+
+}  // namespace
+
+Evaluation evaluate(const Trial& trial, const mapping::Facts& facts) {
+    return Evaluator(trial, facts).evaluate();
+}
+
+Outcome evaluateRule(const Trial& trial, std::size_t criterion, const Rule& rule, const mapping::Facts& facts) {
+    return Evaluator(trial, facts).outcomeOf(rule, criterion);
+}
+
+}  // namespace rules

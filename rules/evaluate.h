@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "mapping/fact.h"
+#include "rules/outcome.h"
+#include "rules/trial.h"
+#include "rules/truth.h"
+
+namespace rules {
+
+/// In the words of FHIR R4 ResearchSubject.status, plus the one it has no word for.
+enum class Status {
+    ineligible,          ///< some criterion is decided against the patient
+    potentialCandidate,  ///< none is, but data is open
+    candidate,           ///< only questions for a person remain
+};
+
+std::string_view word(Status status);
+
+/// The truth of one criterion as its text is written, with everything it rests on.
+struct Finding {
+    const Criterion* criterion = nullptr;
+    Outcome outcome;
+};
+
+struct Evaluation {
+    const Trial* trial = nullptr;
+    Status status = Status::potentialCandidate;
+    std::vector<Finding> findings;    ///< one for each criterion, in file order
+    std::vector<std::size_t> failed;  ///< top-level criteria that decided against the patient
+    /// Facts that open criteria wait for, the one that most of them wait for first.
+    std::vector<const mapping::FactDefinition*> missing;
+    std::vector<std::size_t> asks;  ///< criteria with a question that is still open and matters
+    bool gate = false;              ///< a gate criterion is true, or unknown because of something recorded
+};
+
+/// Evaluates every criterion of the trial; none is skipped because another has decided. Never fails.
+Evaluation evaluate(const Trial& trial, const mapping::Facts& facts);
+
+/// What one rule inside a criterion comes to, for explaining the criterion step by step.
+Outcome evaluateRule(const Trial& trial, std::size_t criterion, const Rule& rule, const mapping::Facts& facts);
+
+}  // namespace rules

@@ -1,0 +1,228 @@
+#include "cds-hooks/replay.h"
+
+#include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "fhir/json.h"
+#include "tests/support.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Run {
+    int status;
+    std::string out;
+    std::string log;
+
+    std::size_t lines() const { return static_cast<std::size_t>(std::count(out.begin(), out.end(), '\n')); }
+    bool says(const std::string& text) const { return log.find(text) != std::string::npos; }
+};
+
+/// A folder of its own for each test, gone with it.
+class Folder {
+public:
+    Folder()
+        : path_(fs::temp_directory_path() / ("cd7match-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)))) {
+        fs::remove_all(path_);
+        fs::create_directories(path_);
+    }
+    ~Folder() { fs::remove_all(path_); }
+    std::string write(const std::string& name, const std::string& text) const {
+        fs::create_directories((path_ / name).parent_path());
+        std::ofstream(path_ / name, std::ios::binary) << text;
+        return (path_ / name).string();
+    }
+    std::string gzip(const std::string& name, const std::string& text) const {
+        const std::string file = (path_ / name).string();
+        gzFile stream = gzopen(file.c_str(), "wb");
+        gzwrite(stream, text.data(), static_cast<unsigned>(text.size()));
+        gzclose(stream);
+        return file;
+    }
+    std::string text() const { return path_.string(); }
+
+private:
+    fs::path path_;
+};
+
+Run replay(const std::vector<std::string>& paths, std::size_t threads = 1, std::size_t mostBytes = 1 << 20) {
+    std::ostringstream log;
+    auto before = spdlog::default_logger();
+    auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
+    logger->set_pattern("%v");
+    spdlog::set_default_logger(logger);
+    cds_hooks::ReplayOptions options;
+    options.paths = paths;
+    options.format = cds_hooks::Format::ndjson;
+    options.asOf = support::day("2025-11-13");
+    options.today = support::day("2025-11-13");
+    options.threads = threads;
+    options.mostBytes = mostBytes;
+    std::ostringstream out;
+    const int status = cds_hooks::replay(support::knowledge(), options, out);
+    spdlog::set_default_logger(before);
+    return {status, out.str(), log.str()};
+}
+
+std::string chart(const std::string& id) {
+    return R"({"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","id":")" +
+           id + R"(","birthDate":"1980-05-01"}}]})";
+}
+
+std::string repeated(const std::string& text, std::size_t count) {
+    std::string result;
+    for (std::size_t i = 0; i < count; ++i) result += text;
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("each bad file is named with its place and counted, and the others are evaluated") {
+    const Folder folder;
+    folder.write("01-good.json", chart("a"));
+    folder.write("02-no-patient.json", R"({"resourceType":"Bundle","entry":[]})");
+    folder.write("03-two-patients.json", support::bundleOf({R"({"resourceType":"Patient","id":"a"})",
+                                                            R"({"resourceType":"Patient","id":"b"})"}));
+    folder.write("04-no-bundle.json", R"({"resourceType":"Patient","id":"a"})");
+    folder.write("05-broken.json", "{\n  \"resourceType\": \"Bundle\",\n  \"entry\": [,]\n}");
+    folder.write("06-deep.json", repeated("[", 200000));
+    folder.write("07-deep-object.json", repeated("{\"a\":", 200000));
+    folder.write("08-too-large.json", std::string(2 << 20, ' '));
+    folder.write("09-not-utf8.json", "{\"resourceType\":\"Bundle\xC3\"}");
+    folder.write("10-nul.json", std::string("{}\0junk", 7));
+    folder.write("11-empty.json", "");
+    folder.write("12-number.json", R"({"resourceType":)" + repeated("1", 1 << 20) + "}");
+    folder.write("13-text.json", "hello");
+    folder.write("14-good.json", chart("b"));
+    for (const std::size_t threads : {1, 2, 4}) {
+        const Run run = replay({folder.text()}, threads, 1 << 20);
+        CHECK_EQ(run.status, 3);
+        CHECK_EQ(run.lines(), 2);
+        for (const char* expected :
+             {"02-no-patient.json: no Patient resource", "03-two-patients.json: entry[1].resource: a second Patient",
+              "04-no-bundle.json: resourceType: is Patient; a Bundle is needed", "05-broken.json: line 3, column 13",
+              "06-deep.json: line 1, column 66", "nested deeper than the limit of 64 levels",
+              "07-deep-object.json: line 1, column", "08-too-large.json: larger than the limit of 1048576 bytes",
+              "09-not-utf8.json: line 1, column 24: not valid UTF-8", "10-nul.json: line 1, column 3: a NUL byte",
+              "11-empty.json: the file is empty", "12-number.json: larger than", "13-text.json: line 1, column 1",
+              "12 of 14 inputs could not be evaluated"}) {
+            CAPTURE(expected);
+            CAPTURE(run.log);
+            CHECK(run.says(expected));
+        }
+    }
+}
+
+TEST_CASE("a file that is not there, or a folder without charts, is a failure that is named") {
+    const Folder folder;
+    const Run missing = replay({folder.text() + "/none.json"});
+    CHECK_EQ(missing.status, 3);
+    CHECK(missing.says("none.json: No such file"));
+    const Run empty = replay({folder.text()});
+    CHECK_EQ(empty.status, 3);
+    CHECK(empty.says("holds no .json or .ndjson file"));
+}
+
+TEST_CASE("NDJSON is one chart a line, by its name or by its look, with blank lines and a broken one") {
+    const Folder folder;
+    const std::string lines = chart("a") + "\r\n\n" + chart("b") + "\n{\"broken\n" + chart("c");
+    for (const std::string& path : {folder.write("charts.ndjson", lines), folder.write("charts.json", lines),
+                                    folder.gzip("charts.ndjson.gz", lines), folder.gzip("packed.json.gz", lines)}) {
+        CAPTURE(path);
+        const Run run = replay({path});
+        CHECK_EQ(run.status, 3);
+        CHECK_EQ(run.lines(), 3);
+        CHECK(run.says(":4: line 1, column"));
+        CHECK_NE(run.out.find("\"line\":3"), std::string::npos);
+    }
+}
+
+TEST_CASE("a line above the limit is dropped with its number, and the next one is evaluated") {
+    const Folder folder;
+    const std::string path =
+        folder.write("charts.ndjson", chart("a") + "\n" + std::string(300000, 'x') + "\n" + chart("b") + "\n");
+    const Run run = replay({path}, 1, 100000);
+    CHECK_EQ(run.status, 3);
+    CHECK_EQ(run.lines(), 2);
+    CHECK(run.says("charts.ndjson:2: larger than the limit of 100000 bytes"));
+}
+
+TEST_CASE("a truncated gzip is reported and does not stop the rest") {
+    const Folder folder;
+    const std::string path = folder.gzip("a.json.gz", chart("a") + std::string(100000, ' '));
+    fs::resize_file(path, fs::file_size(path) - 12);
+    folder.write("b.json", chart("b"));
+    const Run run = replay({folder.text()});
+    CHECK_EQ(run.status, 3);
+    CHECK_EQ(run.lines(), 1);
+    CHECK(run.says("a.json.gz: "));
+}
+
+TEST_CASE("the output is the same for any number of threads, in the order of the input") {
+    const Folder folder;
+    std::string lines;
+    for (int i = 0; i < 300; ++i) lines += chart("p" + std::to_string(i)) + "\n";
+    const std::string path = folder.write("charts.ndjson", lines);
+    const Run one = replay({path}, 1);
+    CHECK_EQ(one.status, 0);
+    CHECK_EQ(one.lines(), 300);
+    for (const std::size_t threads : {2, 3, 8}) CHECK_EQ(replay({path}, threads).out, one.out);
+}
+
+TEST_CASE("a line follows the output contract") {
+    const Folder folder;
+    const std::string path = folder.write("a.json", chart("a"));
+    const Run run = replay({path});
+    REQUIRE_EQ(run.lines(), 1);
+    const fhir::json::Document document(run.out);
+    const fhir::json::Value line = document.root();
+    CHECK_EQ(line["patient"].text(), "Patient/a");
+    CHECK_EQ(line["asOf"].text(), "2025-11-13");
+    CHECK_EQ(line["source"]["file"].text(), path);
+    CHECK_FALSE(line["program"].text().empty());
+    CHECK_EQ(line["knowledge"].text(), support::knowledge().digest);
+    CHECK_FALSE(static_cast<bool>(line["deceased"]));
+    CHECK(line["issues"].isArray());
+    std::size_t trial = 0;
+    for (const fhir::json::Value entry : line["trials"].items()) {
+        const rules::Trial& expected = support::knowledge().trials.at(trial++);
+        CHECK_EQ(entry["trial"].text(), expected.id);
+        for (const char* name : {"failed", "missing", "asks"}) CHECK(entry[name].isArray());
+        std::size_t criterion = 0;
+        for (const fhir::json::Value node : entry["criteria"].items()) {
+            CHECK_EQ(node["id"].text(), expected.criteria.at(criterion++).id);
+            const std::string_view truth = node["truth"].text();
+            CHECK((truth == "true" || truth == "false" || truth == "unknown"));
+            CHECK_FALSE(node["basis"].text().empty());
+            CHECK(node["evidence"].isArray());
+        }
+        CHECK_EQ(criterion, expected.criteria.size());
+    }
+    CHECK_EQ(trial, support::knowledge().trials.size());
+}
+
+TEST_CASE("latest takes the newest date in the chart") {
+    const Folder folder;
+    const std::string path = folder.write(
+        "a.json",
+        support::bundleOf(
+            {R"({"resourceType":"Patient","id":"a"})",
+             R"({"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2019-03-04T23:30:00-05:00"})",
+             R"({"resourceType":"Condition","id":"c","recordedDate":"2018-01-01"})"}));
+    cds_hooks::ReplayOptions options;
+    options.paths = {path};
+    options.format = cds_hooks::Format::ndjson;
+    options.today = support::day("2026-01-01");
+    std::ostringstream out;
+    CHECK_EQ(cds_hooks::replay(support::knowledge(), options, out), 0);
+    CHECK_NE(out.str().find("\"asOf\":\"2019-03-05\""), std::string::npos);
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The program as its users meet it: it names itself, explains its options, replays, serves over HTTP, and stops when told.
+set -euo pipefail
+program=$1
+work=$(mktemp -d)
+server=""
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+fail() {
+    echo "smoke test: $*" >&2
+    exit 1
+}
+# status EXPECTED COMMAND...: runs it, and checks how it ends.
+status() {
+    local expected=$1 got=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+    [ "$got" -eq "$expected" ] || { cat "$work/err" >&2; fail "exit status $got, not $expected: $*"; }
+}
+
+status 0 "$program" --version
+grep -q '^cd7match [0-9]' "$work/out" || fail "--version does not name the program"
+status 0 "$program" replay --help
+grep -q -- '--as-of' "$work/out" || fail "--help of replay does not name --as-of"
+status 2 "$program" replay
+status 2 "$program" replay --as-of yesterday fixtures/hooks
+status 2 "$program" replay --trial NCT00000000 fixtures/hooks
+status 2 "$program" replay --explain inc.99z fixtures/hooks
+status 0 "$program" trials check
+status 2 "$program" trials check fixtures/hooks/patient-view.json
+status 3 "$program" replay "$work/none.json"
+grep -q 'none.json: ' "$work/err" || fail "a file that is not there is not named"
+
+story=fixtures/patients/gilbert-bilirubin-at-2.5-uln/bundle.json
+status 0 "$program" replay "$story" --as-of 2025-11-13 --covers Condition --format ndjson
+grep -q '"id":"inc.08b","truth":"true"' "$work/out" || fail "the Gilbert story came out otherwise"
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "more than results on standard output"
+gzip -c "$story" >"$work/chart.json.gz"
+status 0 "$program" replay "$work/chart.json.gz" --as-of 2025-11-13
+status 0 bash -c "'$program' replay - --as-of 2025-11-13 --format markdown <'$story'"
+
+"$program" serve --port 0 --as-of 2025-11-13 2>"$work/log" &
+server=$!
+port=""
+for _ in $(seq 200); do
+    port=$(sed -n 's|.*listens on http://127.0.0.1:\([0-9]*\)/.*|\1|p' "$work/log")
+    [ -z "$port" ] || break
+    sleep 0.05
+done
+[ -n "$port" ] || { cat "$work/log" >&2; fail "the service does not listen"; }
+base="http://127.0.0.1:$port"
+# answers CODE CURL-ARGUMENTS...: the HTTP status; the body is in $work/body.
+answers() {
+    local expected=$1 got
+    shift
+    got=$(curl -s -o "$work/body" -w '%{http_code}' -H 'Content-Type: application/json' "$@")
+    [ "$got" = "$expected" ] || { cat "$work/body" >&2; fail "HTTP $got, not $expected: $*"; }
+}
+answers 200 "$base/cds-services"
+grep -q '"id":"cd7-trials"' "$work/body" || fail "discovery does not name the service"
+answers 200 -d @fixtures/hooks/patient-view.json "$base/cds-services/cd7-trials"
+grep -q '"indicator":"info"' "$work/body" || fail "no card for a patient in relapse"
+answers 400 -d '{' "$base/cds-services/cd7-trials"
+grep -q OperationOutcome "$work/body" || fail "an error without an OperationOutcome"
+answers 412 -d '{"hook":"patient-view","hookInstance":"x","context":{"userId":"Practitioner/1","patientId":"1"}}' \
+    "$base/cds-services/cd7-trials"
+answers 404 "$base/nothing"
+answers 405 "$base/cds-services/cd7-trials"
+! grep -q 'Practitioner\|example' "$work/log" || fail "the log holds what the client sent"
+status 2 "$program" serve --port "$port"
+grep -q "$port" "$work/err" || fail "the port in use is not named"
+kill -TERM "$server"
+wait "$server" || fail "the service does not end with status 0"
+server=""
+echo "smoke test: ok"
