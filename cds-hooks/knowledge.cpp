@@ -84,7 +84,11 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     }
     if (!hasVocabulary) problems.push_back({"facts.json", "missing"});
     for (const KnowledgeFile& file : sorted) {
-        if (!isTrialFile(file.name)) continue;
+        if (file.name == "facts.json") continue;
+        if (!isTrialFile(file.name)) {
+            problems.push_back({file.name, "is neither facts.json nor a trial file, which is named by its NCT number"});
+            continue;
+        }
         parse(file, [&](fhir::json::Value root) {
             rules::Trial trial = rules::readTrial(file.name, root, knowledge.vocabulary, problems);
             if (trial.id + ".json" != file.name)

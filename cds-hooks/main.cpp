@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,15 +60,21 @@ std::optional<fhir::Date> readAsOf(const std::string& text) {
     return date;
 }
 
-fhir::Coverage readCoverage(const std::vector<std::string>& types) {
+fhir::Coverage readCoverage(const std::vector<std::string>& types, const mapping::Vocabulary& vocabulary) {
+    std::set<std::string> known{"DiagnosticReport"};
+    for (const mapping::FactDefinition& fact : vocabulary.facts())
+        known.insert(fact.sources.begin(), fact.sources.end());
     fhir::Coverage coverage;
     for (const std::string& type : types) {
         if (type == "all") {
             coverage.setAll(fhir::Covered::completely);
             return coverage;
         }
-        if (type.empty() || type[0] < 'A' || type[0] > 'Z')
-            throw CLI::ValidationError("--covers", "'" + type + "' is not a resource type, such as Condition, or all");
+        if (!known.contains(type)) {
+            std::string list;
+            for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+            throw CLI::ValidationError("--covers", "'" + type + "' is none of all, " + list);
+        }
         coverage.set(type, fhir::Covered::completely);
     }
     return coverage;
@@ -157,12 +164,13 @@ int run(int argc, char** argv) {
         ->add_option("--as-of", asOf,
                      "The day of the evaluation: YYYY-MM-DD, today, or latest (the newest date in each chart)")
         ->capture_default_str();
-    replay->add_option("--trial", trials, "Only this trial; may be repeated");
+    replay->add_option("--trial", trials, "Only this trial; may be repeated")->delimiter(',')->allow_extra_args(false);
     replay
         ->add_option(
             "--covers", covers,
             "Resource types that these charts hold completely, or all; what is not covered is never taken for absent")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->allow_extra_args(false);
     replay->add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
     replay->add_option("--explain", explain,
                        "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
@@ -221,7 +229,7 @@ int run(int argc, char** argv) {
                                                                              : cds_hooks::Format::table;
         options.asOf = readAsOf(asOf);
         options.today = cds_hooks::today();
-        options.coverage = readCoverage(covers);
+        options.coverage = readCoverage(covers, knowledge->vocabulary);
         options.threads = threads;
         options.explain = explain;
         options.mostBytes = mostMegabytes << 20U;

@@ -34,7 +34,11 @@ std::string valueText(const Evidence& evidence) {
     } else if (evidence.positive && !evidence.isCondition) {
         text = *evidence.positive ? "positive" : "negative";
     }
-    if (evidence.date) text += (text.empty() ? "" : ", ") + evidence.date->text();
+    if (evidence.date) {
+        text += text.empty() ? "" : ", ";
+        text += evidence.isCondition && !evidence.onsetDated ? "written down " : "";
+        text += evidence.date->text();
+    }
     return text;
 }
 
@@ -78,6 +82,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
     if (!evidence.display.empty()) writer.member("display", evidence.display);
     if (!evidence.method.empty()) writer.member("method", evidence.method);
     if (evidence.date) writer.member("date", evidence.date->text());
+    if (evidence.date && evidence.isCondition && !evidence.onsetDated) writer.member("dateOf", "recordedDate");
     if (evidence.end) writer.member("end", evidence.end->text());
     writer.member("source", evidence.source());
     if (evidence.stale) writer.name("stale").boolean(true);

@@ -96,7 +96,7 @@ void collectBundle(Value bundle, const std::string& path, Collection& collection
                 collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
         } catch (const Error& error) {
             collection.issues.push_back(
-                {entryPath + '.' + error.path(), "resource left out: " + std::string(error.what())});
+                {entryPath + ".resource." + error.path(), "resource left out: " + std::string(error.what())});
         }
     }
 }
@@ -118,10 +118,11 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
         collectBundle(value, path, collection);
-    } else if (type == "Patient") {
-        collection.patients.push_back({value, path, fullUrl});
-    } else if (type == "Observation" || type == "Condition") {
-        collection.others.push_back({value, path, fullUrl});
+    } else if (type == "Patient" || type == "Observation" || type == "Condition") {
+        // Looked at later without a net: a resource that contradicts itself here is left out now.
+        static_cast<void>(value["id"]);
+        static_cast<void>(value["meta"]["lastUpdated"]);
+        (type == "Patient" ? collection.patients : collection.others).push_back({value, path, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
@@ -160,6 +161,14 @@ bool isAbout(Value resource, const Patient& patient) {
         return hasIdentifier(patient, identifier["system"].text(), identifier["value"].text());
     }
     if (!patient.fullUrl.empty() && reference == patient.fullUrl) return true;
+    const auto isAbsolute = [](std::string_view url) {
+        return url.starts_with("http://") || url.starts_with("https://");
+    };
+    if (isAbsolute(reference) && isAbsolute(patient.fullUrl)) {
+        // The same id on another server is another patient.
+        return reference.substr(0, reference.find("/_history/")) ==
+               patient.fullUrl.substr(0, patient.fullUrl.find("/_history/"));
+    }
     if (const auto query = reference.find("?identifier="); query != std::string_view::npos) {
         const std::string_view token = reference.substr(query + 12);
         const auto bar = token.find('|');
@@ -227,6 +236,9 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.coverage = std::move(coverage);
     chart.issues = std::move(collection.issues);
     chart.incomplete = collection.withheld;
+    if (chart.incomplete)
+        chart.issues.push_back(
+            {"", "incomplete: there are further pages, or the server says that something was left out"});
 
     removeDuplicates(collection.patients);
     if (collection.patients.empty()) throw Error("", "no Patient resource");

@@ -1,5 +1,6 @@
 #include "fhir/date.h"
 
+#include <algorithm>
 #include <boost/date_time/gregorian/gregorian_types.hpp>
 
 namespace fhir {
@@ -115,7 +116,7 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
     if (at < text.size() && text[at] == ':') {
         const int second = digits(text, at + 1, 2);
         if (second < 0 || second > 60) return std::nullopt;
-        moment += second * std::int64_t{1'000};
+        moment += std::min(second, 59) * std::int64_t{1'000};  // a leap second belongs to the day it ends
         length = 1'000;
         at += 3;
         if (at < text.size() && text[at] == '.') {
@@ -136,7 +137,7 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
     const int offsetHours = digits(text, at + 1, 2);
     const int offsetMinutes = digits(text, at + 4, 2);
     if ((text[at] != '+' && text[at] != '-') || at + 6 != text.size() || text[at + 3] != ':' || offsetHours < 0 ||
-        offsetHours > 14 || offsetMinutes < 0 || offsetMinutes > 59)
+        offsetHours * 60 + offsetMinutes > 14 * 60 || offsetMinutes < 0 || offsetMinutes > 59)
         return std::nullopt;
     const std::int64_t offset = offsetHours * std::int64_t{3'600'000} + offsetMinutes * std::int64_t{60'000};
     moment += text[at] == '+' ? -offset : offset;

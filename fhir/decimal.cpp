@@ -42,7 +42,7 @@ std::optional<Rational> parseDecimal(std::string_view text) {
     int exponent = 0;
     if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
         ++i;
-        if (i < text.size() && text[i] == '+') ++i;
+        if (i + 1 < text.size() && text[i] == '+' && text[i + 1] != '-') ++i;
         const auto [end, error] = std::from_chars(text.data() + i, text.data() + text.size(), exponent);
         if (error != std::errc() || exponent > mostExponent || exponent < -mostExponent) return std::nullopt;
         i = static_cast<std::size_t>(end - text.data());

@@ -13,23 +13,18 @@ namespace fhir::json {
 
 namespace {
 
-/// Line and column of an offset. A text parsed in place holds line breaks inside `strings` that its author wrote as \n.
-std::string place(std::string_view text, std::size_t offset, const std::vector<Node>& strings = {}) {
-    offset = std::min(offset, text.size());
-    std::size_t line = 1;
-    std::size_t lineStart = 0;
-    auto string = strings.begin();
-    for (std::size_t i = 0; i < offset; ++i) {
-        while (string != strings.end() &&
-               (string->kind != Kind::string || string->text.data() + string->text.size() <= text.data() + i))
-            ++string;
-        const bool inString = string != strings.end() && string->text.data() <= text.data() + i;
-        if (text[i] == '\n' && !inString) {
-            ++line;
-            lineStart = i + 1;
-        }
-    }
-    return "line " + std::to_string(line) + ", column " + std::to_string(offset - lineStart + 1);
+/// Where the lines of a text begin. Taken before the text is parsed in place, which leaves escaped line breaks behind.
+std::vector<std::size_t> lineStarts(std::string_view text) {
+    std::vector<std::size_t> starts{0};
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
+        starts.push_back(at + 1);
+    return starts;
+}
+
+std::string place(const std::vector<std::size_t>& starts, std::size_t offset) {
+    const auto line = std::upper_bound(starts.begin(), starts.end(), offset) - starts.begin();
+    const std::size_t start = starts[static_cast<std::size_t>(line) - 1];
+    return "line " + std::to_string(line) + ", column " + std::to_string(offset - start + 1);
 }
 
 /// Turns RapidJSON's events into nodes and knows at every moment where it is.
@@ -118,8 +113,10 @@ Document::Document(std::string text, const Limits& limits) : text_(std::move(tex
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     const std::size_t invalid = findInvalidUtf8(text_);
     if (invalid != std::string_view::npos)
-        throw Error(place(text_, invalid), text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
+        throw Error(place(lineStarts(text_), invalid),
+                    text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
 
+    const std::vector<std::size_t> lines = lineStarts(text_);
     nodes_.reserve(text_.size() / 16 + 16);
     Builder builder(nodes_, limits.depth);
     rapidjson::InsituStringStream stream(text_.data() + start);
@@ -127,10 +124,10 @@ Document::Document(std::string text, const Limits& limits) : text_(std::move(tex
     constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
     const rapidjson::ParseResult result = reader.Parse<flags>(stream, builder);
     if (builder.tooDeep())
-        throw Error(place(text_, start + result.Offset(), nodes_),
+        throw Error(place(lines, start + result.Offset()),
                     "nested deeper than the limit of " + std::to_string(limits.depth) + " levels");
     if (result.IsError()) {
-        std::string where = place(text_, start + result.Offset(), nodes_);
+        std::string where = place(lines, start + result.Offset());
         if (const std::string path = builder.path(); !path.empty()) where += " (" + path + ")";
         throw Error(where, std::string("broken JSON: ") + rapidjson::GetParseError_En(result.Code()));
     }

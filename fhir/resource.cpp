@@ -266,7 +266,6 @@ Condition readCondition(Value resource, std::string path, const Patient& patient
     if (!condition.abatement) condition.abatement = reader.dateTime(resource["abatementPeriod"], "end");
     if (!condition.abatement)
         condition.abatement = dateAtAge(reader.quantity(resource["abatementAge"], "abatementAge"), patient.birthDate);
-    if (!condition.abatement) condition.abatement = reader.dateTime(resource["onsetPeriod"], "end");
     condition.abated = condition.abatement || resource["abatementDateTime"] || resource["abatementAge"] ||
                        resource["abatementPeriod"]["end"] || resource["abatementRange"] ||
                        resource["abatementString"] || resource["abatementBoolean"].isTrue();

@@ -39,6 +39,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
 
     const FactDefinition* relapse = vocabulary.find("relapse");
     std::vector<Match> matches;
+    std::vector<std::string_view> displays;  // of the coding that each match comes from
     std::vector<std::size_t> systems;
     std::size_t future = 0;
     for (const fhir::Condition& condition : chart.condition) {
@@ -55,20 +56,18 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
         if (date && date->last > endOfDay) date->last = endOfDay;
 
         matches.clear();
+        displays.clear();
         systems.clear();
         bool inRemission = condition.clinicalStatus == ClinicalStatus::remission;
-        std::string_view display = condition.code.text;
         for (const auto* codings : {&condition.code.coding, &condition.stage}) {
             for (const fhir::Coding& coding : *codings) {
                 const auto system = vocabulary.system(coding.system);
                 if (!system || coding.code.empty()) continue;
                 if (codings == &condition.code.coding) systems.push_back(*system);
                 vocabulary.lookUp(*system, coding.code, matches);
+                displays.resize(matches.size(), coding.display);
                 inRemission = inRemission || vocabulary.saysInRemission(*system, coding.code);
             }
-        }
-        for (const fhir::Coding& coding : condition.code.coding) {
-            if (display.empty()) display = coding.display;
         }
         for (const FactDefinition& fact : vocabulary.facts()) {
             const bool recognisable = std::any_of(systems.begin(), systems.end(), [&](std::size_t system) {
@@ -105,7 +104,8 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             evidence.isCondition = true;
             evidence.resourceType = "Condition";
             evidence.id = condition.id;
-            evidence.display = display;
+            evidence.resourceIndex = static_cast<std::size_t>(&condition - chart.condition.data());
+            evidence.display = displays[i].empty() ? condition.code.text : displays[i];
             evidence.date = match.history ? std::nullopt : date;
             evidence.history = match.history;
             evidence.onsetDated = condition.onset.has_value() && !match.history;
@@ -131,11 +131,11 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             }
             if (condition.verificationStatus == Verification::unconfirmed) {
                 evidence.basis = Basis::unconfirmed;
-                evidence.detail = "not confirmed";
+                evidence.detail = notConfirmed;
             }
             if (fact.needsTreatment) {
                 // Ruling 17: a treatment that nothing proves is a question once the disease is there.
-                evidence.maybeTreated = evidence.state != State::over && !evidence.end;
+                evidence.maybeTreated = !condition.abated;
             }
             reading.conditions[match.fact].push_back(std::move(evidence));
         }

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "fhir/bundle.h"
 #include "mapping/fact.h"
 
 namespace mapping {
+
+/// The detail of a Condition that is provisional, differential or unconfirmed.
+inline constexpr std::string_view notConfirmed = "not confirmed";
 
 /// The Conditions of the chart, one list for each fact that their codes speak of, and what they leave unsaid.
 struct ConditionReading {

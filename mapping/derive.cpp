@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "mapping/condition.h"
 #include "mapping/observation.h"
 
 namespace mapping {
@@ -74,6 +75,12 @@ public:
                     break;
                 case Derivation::pregnancy:
                     pregnancy(fact);
+                    break;
+                case Derivation::nyha:
+                    // Heart failure without a class: an unproven qualifier is a question once the condition is there.
+                    for (Evidence& condition : fact.conditions) {
+                        if (condition.review && condition.detail != notConfirmed) condition.basis = Basis::asked;
+                    }
                     break;
                 case Derivation::negativeTest:
                     for (auto* results : {&fact.results, &fact.positives}) {
@@ -233,7 +240,10 @@ private:
         lack(chart_.patient.gender != "male" && chart_.patient.gender != "female", "the sex");
         if (ages.size() == 1 && *ages.front()->value.low < 18) lacking = "not derived below 18 years";
         fact.detail = lacking;
-        if (!lacking.empty()) return results;
+        if (!lacking.empty()) {
+            addUnusableInputs(fact, *creatinine, *weight);
+            return results;
+        }
 
         for (const Evidence* serum : creatinines) {
             for (const Evidence* kilograms : weights) {
@@ -251,6 +261,22 @@ private:
             }
         }
         return results;
+    }
+
+    /// Inputs that are there and cannot be used give their reason to the clearance, unless one is not there at all.
+    void addUnusableInputs(Fact& fact, const Fact& creatinine, const Fact& weight) const {
+        if (!fact.results.empty() || creatinine.results.empty() || weight.results.empty()) return;
+        Evidence evidence = derived(fact);
+        evidence.method = "Cockcroft-Gault";
+        evidence.detail = fact.detail;
+        for (const Fact* input : {&creatinine, &weight}) {
+            const Evidence& result = input->results.front();
+            evidence.basis = std::max(evidence.basis, result.stale ? Basis::stale : result.basis);
+            evidence.inputs.push_back(result);
+        }
+        if (isDecided(evidence.basis)) return;
+        fact.results.push_back(evidence);
+        fact.byMethod.push_back(evidence);
     }
 
     /// Ruling 6: the newer of a reported predicted value and the derived one, on the same day the derived one; where no
@@ -282,13 +308,15 @@ private:
     /// limit on room air.
     void oxygen(Fact& fact) {
         const bool roomAir = fact.definition->derivation == Derivation::oxygenRoomAir;
-        for (Evidence& result : fact.results) {
-            if (result.detail.empty()) result.detail = "oxygen supply not stated";
-            const bool onAir = result.detail == "on room air";
-            const bool onOxygen = result.detail == "on oxygen";
-            if (onOxygen || (roomAir && !onAir)) {
-                result.value.low.reset();
-                result.value.lowOpen = false;
+        for (auto* results : {&fact.results, &fact.byMethod}) {
+            for (Evidence& result : *results) {
+                if (result.detail.empty()) result.detail = "oxygen supply not stated";
+                const bool onAir = result.detail == "on room air";
+                const bool onOxygen = result.detail == "on oxygen";
+                if (onOxygen || (roomAir && !onAir)) {
+                    result.value.low.reset();
+                    result.value.lowOpen = false;
+                }
             }
         }
     }
@@ -322,6 +350,12 @@ private:
         };
         const bool t = states(*leukemia) || states(*lymphoma);
         const bool b = states(*bLineage);
+        std::vector<Evidence> stating;  // the Conditions that state the T lineage
+        for (const Fact* fact : {leukemia, lymphoma}) {
+            for (const Evidence& condition : fact->conditions) {
+                if (isDecided(condition.basis)) stating.push_back(condition);
+            }
+        }
         std::vector<Evidence> unstated;
         for (const Fact* fact : {leukemia, lymphoma}) {
             for (const Evidence& condition : fact->conditions) {
@@ -336,12 +370,14 @@ private:
                 }
             } else if (t) {
                 for (Evidence& condition : fact->conditions) {
-                    if (!condition.review || condition.detail == "not confirmed") continue;
+                    if (!condition.review || condition.detail == notConfirmed) continue;
                     condition.basis = Basis::recorded;
+                    condition.inputs = stating;
                     condition.detail = "T lineage is stated by another code";
                 }
             } else if (b) {
-                fact->conditions.clear();
+                // A provisional T lineage stays open (ruling 17); codes without a lineage are answered.
+                std::erase_if(fact->conditions, [](const Evidence& condition) { return condition.review; });
                 for (const Evidence& condition : bLineage->conditions) {
                     if (!isDecided(condition.basis)) continue;
                     Evidence refuting = condition;
@@ -359,7 +395,7 @@ private:
                     fact->conditions.push_back(std::move(possible));
                 }
                 for (Evidence& condition : fact->conditions) {
-                    if (condition.review && condition.detail != "not confirmed")
+                    if (condition.review && condition.detail != notConfirmed)
                         condition.detail = "lymphoblastic disease whose lineage is not stated";
                 }
             }
@@ -371,9 +407,8 @@ private:
         if (malignancy == nullptr) return;
         for (const Evidence& condition : malignancy->conditions) {
             if (!condition.relapse) continue;
-            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(), [&](const Evidence& own) {
-                return own.id == condition.id && !own.id.empty();
-            });
+            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(),
+                                           [&](const Evidence& own) { return sameResource(own, condition); });
             if (known) continue;
             Evidence evidence = condition;
             evidence.fact = fact.definition;
@@ -390,9 +425,8 @@ private:
         const Fact* relapse = named("relapse");
         if (malignancy == nullptr || relapse == nullptr) return;
         for (const Evidence& condition : malignancy->conditions) {
-            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(), [&](const Evidence& own) {
-                return own.id == condition.id && !own.id.empty();
-            });
+            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(),
+                                           [&](const Evidence& own) { return sameResource(own, condition); });
             if (condition.state != State::remission || known) continue;
             fact.conditions.push_back(condition);
             fact.conditions.back().fact = fact.definition;
@@ -420,7 +454,7 @@ private:
             const Fact* fact = named(name);
             if (fact == nullptr) continue;
             for (const Evidence& condition : fact->conditions) {
-                if (condition.id == relapse.id && condition.resourceType == relapse.resourceType) return true;
+                if (sameResource(condition, relapse)) return true;
             }
         }
         return false;
@@ -472,6 +506,9 @@ private:
             if (last == nullptr || condition.date->first > last->date->first) last = &condition;
         }
         if (last == nullptr) return;
+        // The remission immediately before this relapse came after the one before it (ruling 23).
+        const Evidence* previous = relapses.size() > 1 ? relapses[relapses.size() - 2] : nullptr;
+        if (previous != nullptr && last->date->first <= previous->date->last) return;
         const fhir::Date from = last->date->firstDay();
         const fhir::Date to = relapse.date->firstDay();
         const int months = fhir::completedMonths(from, to);
@@ -488,35 +525,40 @@ private:
         fact.results = {std::move(evidence)};
     }
 
-    /// A known infection: a diagnosis or a positive test; a newer negative test of the virus itself ends it.
+    /// A known infection: a diagnosis or a positive test. A newer negative test of the virus itself ends it, where the
+    /// vocabulary knows a test that only suspects it.
     void knownInfection(Fact& fact) {
-        for (const std::size_t index : fact.definition->from) {
-            for (const Evidence& result : facts_.facts[index].results) {
-                if (!isDecided(result.basis) || !result.positive) continue;
-                Evidence evidence = result;
-                evidence.fact = fact.definition;
-                evidence.stale = false;
-                if (!*evidence.positive && evidence.date) {
-                    std::erase_if(fact.conditions, [&](const Evidence& condition) {
-                        return condition.date && condition.date->last < evidence.date->first &&
-                               !fact.definition->suspectedBy.empty();
-                    });
+        const bool virusDecides = !fact.definition->suspectedBy.empty();
+        const auto take = [&](const std::vector<std::size_t>& facts, bool suspects) {
+            for (const std::size_t index : facts) {
+                for (const Evidence& result : facts_.facts[index].results) {
+                    Evidence evidence = result;
+                    evidence.fact = fact.definition;
+                    if (!suspects) evidence.stale = false;
+                    if (suspects && isDecided(evidence.basis) && evidence.positive == true) {
+                        evidence.basis = Basis::unconfirmed;
+                        evidence.detail = "antibody alone does not show an infection";
+                    }
+                    if (suspects && evidence.stale) continue;
+                    fact.results.push_back(std::move(evidence));
                 }
-                fact.results.push_back(std::move(evidence));
             }
-        }
-        if (!fact.results.empty()) return;
-        for (const std::size_t index : fact.definition->suspectedBy) {
-            for (const Evidence& result : facts_.facts[index].results) {
-                if (!isDecided(result.basis) || result.stale || !result.positive) continue;
-                Evidence evidence = result;
-                evidence.fact = fact.definition;
-                if (*evidence.positive) {
-                    evidence.basis = Basis::unconfirmed;
-                    evidence.detail = "antibody alone does not show an infection";
-                }
-                fact.results.push_back(std::move(evidence));
-            }
+        };
+        take(fact.definition->from, false);
+        if (fact.results.empty()) take(fact.definition->suspectedBy, true);
+        if (!virusDecides) return;
+        // The newer of diagnosis and virus test counts.
+        for (auto result = fact.results.begin(); result != fact.results.end();) {
+            const bool negative = isDecided(result->basis) && result->positive == false && result->date;
+            const auto isOlder = [&](const Evidence& condition) {
+                return negative && condition.date && condition.date->last < result->date->first;
+            };
+            const bool outdated =
+                negative && std::any_of(fact.conditions.begin(), fact.conditions.end(), [&](const Evidence& c) {
+                    return isDecided(c.basis) && c.date && c.date->first > result->date->last;
+                });
+            std::erase_if(fact.conditions, isOlder);
+            result = outdated ? fact.results.erase(result) : result + 1;
         }
     }
 

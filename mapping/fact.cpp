@@ -64,6 +64,11 @@ void keepPositive(Fact& fact, const std::vector<Evidence>& all) {
             newest = &result;
     }
     if (newest == nullptr) return;
+    // A correction of the same moment replaces the positive result; a later one does not.
+    const bool corrected = std::any_of(fact.results.begin(), fact.results.end(), [&](const Evidence& e) {
+        return e.amended && !newest->amended && e.date && newest->date && e.date->first <= newest->date->last;
+    });
+    if (corrected) return;
     if (std::any_of(fact.results.begin(), fact.results.end(),
                     [](const Evidence& e) { return e.positive == true && isDecided(e.basis); }))
         return;

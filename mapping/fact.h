@@ -59,8 +59,8 @@ struct Evidence {
     std::optional<fhir::DateTime> issued;
     std::optional<fhir::DateTime> end;  ///< of a Condition that is over, when dated
     bool stale = false;
-    bool amended = false;  ///< status amended or corrected
-    bool shownOnly = false;
+    bool amended = false;        ///< status amended or corrected
+    bool indeterminate = false;  ///< read, and neither positive nor negative: it competes with the other results
 
     bool isCondition = false;
     State state = State::unstated;
@@ -73,9 +73,10 @@ struct Evidence {
 
     std::string_view resourceType;
     std::string_view id;
-    std::string_view method;  ///< a method name of the fact, when the result states one
-    std::string valueText;    ///< the number as it is written, or as it was computed
-    std::string highText;     ///< of a range, its high end
+    std::size_t resourceIndex = 0;  ///< among the chart's resources of that type: tells apart those without an id
+    std::string_view method;        ///< a method name of the fact, when the result states one
+    std::string valueText;          ///< the number as it is written, or as it was computed
+    std::string highText;           ///< of a range, its high end
     std::string_view comparator;
     std::string_view unitText;
     std::string upperLimitText;    ///< in the unit of the result
@@ -85,6 +86,11 @@ struct Evidence {
 
     std::string source() const;  ///< "Observation/bili-1"; "derived" when computed
 };
+
+/// Whether two things come from the same resource.
+inline bool sameResource(const Evidence& a, const Evidence& b) {
+    return a.resourceType == b.resourceType && a.resourceIndex == b.resourceIndex;
+}
 
 /// Everything that a chart says about one fact.
 struct Fact {

@@ -40,8 +40,11 @@ const std::pair<std::string, std::optional<Rational>>* findUnit(std::string_view
 ///
 /// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
 std::optional<Unit> unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    if (quantity.code.find("1.73") != std::string_view::npos || quantity.unit.find("1.73") != std::string_view::npos)
-        return std::nullopt;
+    for (const std::string_view surface : {"1.73", "1,73"}) {
+        if (quantity.code.find(surface) != std::string_view::npos ||
+            quantity.unit.find(surface) != std::string_view::npos)
+            return std::nullopt;
+    }
     const auto* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
     const auto* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
     if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return std::nullopt;
@@ -136,7 +139,8 @@ public:
         std::size_t future = 0;
         for (const fhir::Observation& observation : chart_.observation) {
             if (observation.status == "entered-in-error" || observation.status == "cancelled") continue;
-            if (observation.effective && observation.effective->firstDay() > asOf_) {
+            const auto& date = observation.effective ? observation.effective : observation.issued;
+            if (date && date->firstDay() > asOf_) {
                 ++future;
                 continue;
             }
@@ -186,14 +190,16 @@ private:
         evidence.fact = &fact;
         evidence.resourceType = "Observation";
         evidence.id = observation.id;
+        evidence.resourceIndex = static_cast<std::size_t>(&observation - chart_.observation.data());
         evidence.date = observation.effective ? observation.effective : observation.issued;
         evidence.issued = observation.issued;
         clipToAsOf(evidence.date);
         evidence.amended = observation.status == "amended" || observation.status == "corrected";
         evidence.method = methodOf(observation, result, fact);
-        evidence.detail = oxygenOf(observation, fact);
+        evidence.detail = oxygenOf(observation, fact, evidence.inputs);
         read(evidence, observation, result, fact);
         if (observation.status == "preliminary") {
+            evidence.indeterminate = false;
             evidence.basis = Basis::unconfirmed;
             evidence.detail = "preliminary";
         } else if (!isFinal(observation)) {
@@ -218,7 +224,8 @@ private:
 
     void read(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
               const FactDefinition& fact) {
-        if (result.value.kind == fhir::ObservationValue::Kind::none && result.interpretation.empty()) {
+        if (result.value.kind == fhir::ObservationValue::Kind::none &&
+            (result.interpretation.empty() || result.dataAbsent)) {
             evidence.basis = Basis::missing;
             evidence.detail = result.dataAbsent ? "the value is recorded as absent" : "no value";
             return;
@@ -317,9 +324,13 @@ private:
             known += unit.first;
         }
         const std::string_view unit = quantity.unit.empty() ? quantity.code : quantity.unit;
-        issues_.push_back({observation.path + ".valueQuantity.unit",
-                           unit.empty() ? "no unit; one of " + known + " is needed"
-                                        : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known});
+        const std::string path = observation.path + ".valueQuantity.unit";
+        const bool reported =
+            std::any_of(issues_.begin(), issues_.end(), [&](const fhir::Issue& issue) { return issue.path == path; });
+        if (reported) return;  // several facts read the same result
+        issues_.push_back({path, unit.empty()
+                                     ? "no unit; one of " + known + " is needed"
+                                     : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known});
     }
 
     /// Whether a reference range is one of the healthy, for this patient's sex and age.
@@ -373,6 +384,9 @@ private:
                 const auto numbers = readNumbers(range.text);
                 if (!numbers || numbers->comparator.starts_with('>')) continue;
                 if (numbers->second.empty() && numbers->comparator.empty()) continue;
+                const auto low = fhir::parseDecimal(numbers->first);
+                const auto end = fhir::parseDecimal(numbers->second);
+                if (low && end && *low > *end) continue;  // "40-5" is no range
                 high = {numbers->second.empty() ? numbers->first : numbers->second, {}, numbers->unit, {}, {}};
             }
             if (high.value.empty()) continue;
@@ -454,12 +468,13 @@ private:
             setPolarity(evidence, *polarity);
             return;
         }
-        readCutOff(evidence, result);
+        readCutOff(evidence, result, fact);
     }
 
     static void setPolarity(Evidence& evidence, Polarity polarity) {
         if (polarity == Polarity::indeterminate) {
             evidence.basis = Basis::unconfirmed;
+            evidence.indeterminate = true;
             evidence.detail = "neither positive nor negative";
         } else {
             evidence.positive = polarity == Polarity::positive;
@@ -480,7 +495,7 @@ private:
     }
 
     /// A number where a yes or no is asked: against the upper end of the result's own range, the assay's cut-off.
-    void readCutOff(Evidence& evidence, const fhir::ObservationResult& result) const {
+    void readCutOff(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) const {
         const fhir::Quantity& quantity = result.value.quantity;
         const auto number = fhir::parseDecimal(quantity.value);
         evidence.basis = Basis::unconfirmed;
@@ -489,10 +504,8 @@ private:
         evidence.valueText = quantity.value;
         evidence.comparator = quantity.comparator;
         evidence.unitText = quantity.code.empty() ? quantity.unit : quantity.code;
-        if (quantity.comparator == "<" || quantity.comparator == "<=") {
-            evidence.basis = Basis::recorded;
-            evidence.detail.clear();
-            evidence.positive = false;
+        if (!fact.gate.empty()) {
+            evidence.detail = "a percentage without an interpretation";
             return;
         }
         std::optional<Rational> cutOff;
@@ -507,14 +520,21 @@ private:
                 cutOff = end;
             }
         }
-        if (!cutOff) {
+        const auto value = intervalOf(*number, quantity.comparator);
+        const bool isBelow = value && !value->low;
+        if (!cutOff && !isBelow) {
             evidence.basis = Basis::noUpperLimit;
             evidence.detail = "a number without the cut-off of its assay";
             return;
         }
+        // "<0.05" without a cut-off is below what the assay can find (ruling 9).
+        const bool above =
+            cutOff && value && value->low && (*value->low > *cutOff || (value->lowOpen && *value->low == *cutOff));
+        const bool notAbove = !cutOff || (value && value->high && *value->high <= *cutOff);
+        if (!above && !notAbove) return;
         evidence.basis = Basis::recorded;
         evidence.detail.clear();
-        evidence.positive = *number > *cutOff;
+        evidence.positive = above;
     }
 
     /// Viral loads are both: detected or not, and a number (rulings 9 and 25).
@@ -528,10 +548,17 @@ private:
         }
         fhir::Quantity quantity = result.value.quantity;
         if (result.value.kind == fhir::ObservationValue::Kind::string) {
-            if (const auto numbers = readNumbers(result.value.text))
-                quantity = {numbers->first, numbers->comparator, numbers->unit, {}, {}};
+            // "Detected, <34.5 IU/mL": the number begins at its comparator.
+            const std::string_view text = result.value.text;
+            const auto at = text.find_first_of("<>");
+            auto numbers = readNumbers(text);
+            if (!numbers && at != std::string_view::npos) numbers = readNumbers(text.substr(at));
+            if (numbers) quantity = {numbers->first, numbers->comparator, numbers->unit, {}, {}};
         }
         if (polarity) evidence.positive = *polarity == Polarity::positive;
+        if (evidence.positive == true && quantity.value.empty() &&
+            vocabulary_.saysBelowQuantification(evidence.display))
+            evidence.comparator = "<";  // detected, and less than can be counted
         if (!quantity.value.empty()) {
             evidence.valueText = quantity.value;
             evidence.comparator = quantity.comparator;
@@ -609,7 +636,7 @@ private:
         const auto names = [&](std::string_view text) {
             const std::string lower = lowerCase(text);
             return std::any_of(fact.gate.begin(), fact.gate.end(),
-                               [&](const std::string& word) { return lower.find(word) != std::string::npos; });
+                               [&](const std::string& word) { return mentions(lower, word); });
         };
         const auto conceptNames = [&](const fhir::CodeableConcept& concept_) {
             return names(concept_.text) ||
@@ -623,7 +650,8 @@ private:
 
     /// "room air", "oxygen" or nothing, for a saturation: from components of the same Observation, its words, and
     /// Observations of the same moment. Contradictory data counts as nothing (ruling 8).
-    std::string oxygenOf(const fhir::Observation& observation, const FactDefinition& fact) const {
+    std::string oxygenOf(const fhir::Observation& observation, const FactDefinition& fact,
+                         std::vector<Evidence>& inputs) const {
         const bool asked = fact.derivation == Derivation::oxygen || fact.derivation == Derivation::oxygenRoomAir;
         if (!asked || oxygen_ == nullptr) return {};
         bool air = false;
@@ -631,30 +659,44 @@ private:
         const auto readOne = [&](const fhir::ObservationResult& result) { readOxygen(result, air, oxygen); };
         readOne(observation.result);
         for (const fhir::ObservationResult& component : observation.component) readOne(component);
-        const auto readWords = [&](std::string_view text) { air = air || vocabulary_.saysRoomAir(text); };
+        const auto readWords = [&](std::string_view text) {
+            air = air || vocabulary_.saysRoomAir(text);
+            oxygen = oxygen || vocabulary_.saysOnOxygen(text);
+        };
+        sayOxygenCode(observation.method, air, oxygen);
         readWords(observation.method.text);
         readWords(observation.result.code.text);
         readWords(observation.result.value.text);
         for (const fhir::Coding& coding : observation.method.coding) readWords(coding.display);
         for (const std::string_view text : observation.texts) readWords(text);
         for (const fhir::Observation* sibling : oxygenObservations_) {
-            if (sibling != &observation && observation.effective && sibling->effective == observation.effective)
-                readOne(sibling->result);
+            if (sibling == &observation || !observation.effective || sibling->effective != observation.effective)
+                continue;
+            readOne(sibling->result);
+            Evidence input;
+            input.fact = oxygen_;
+            input.resourceType = "Observation";
+            input.id = sibling->id;
+            input.date = sibling->effective;
+            inputs.push_back(std::move(input));
         }
         if (air == oxygen) return {};
         return air ? "on room air" : "on oxygen";
     }
 
+    void sayOxygenCode(const fhir::CodeableConcept& concept_, bool& air, bool& oxygen) const {
+        for (const Match& match : matchesOf(concept_)) {
+            if (match.fact != oxygen_->index || match.role != Role::answer) continue;
+            (match.value == "room air" ? air : oxygen) = true;
+        }
+    }
+
     /// What the vocabulary's inspired oxygen says: a fraction (21 % is air), a flow (0 is air), or a code.
     void readOxygen(const fhir::ObservationResult& result, bool& air, bool& oxygen) const {
-        const auto sayCode = [&](const fhir::CodeableConcept& concept_) {
-            for (const Match& match : matchesOf(concept_)) {
-                if (match.fact != oxygen_->index || match.role != Role::answer) continue;
-                (match.value == "room air" ? air : oxygen) = true;
-            }
-        };
-        sayCode(result.code);
-        sayCode(result.value.codeableConcept);
+        // A code whose value is "no" says the opposite, and what that is nobody knows.
+        const bool denied = result.value.kind == fhir::ObservationValue::Kind::boolean && !result.value.boolean;
+        if (!denied) sayOxygenCode(result.code, air, oxygen);
+        sayOxygenCode(result.value.codeableConcept, air, oxygen);
         const std::vector<Match> matches = matchesOf(result.code);
         const bool isOxygen = std::any_of(matches.begin(), matches.end(), [&](const Match& match) {
             return match.fact == oxygen_->index && match.role == Role::accept;
@@ -739,15 +781,15 @@ bool before(const Evidence& left, const Evidence& right) {
 
 std::vector<Evidence> selectNewest(std::vector<Evidence> results) {
     if (results.empty()) return results;
-    const bool anyUsable =
-        std::any_of(results.begin(), results.end(), [](const Evidence& e) { return isDecided(e.basis); });
+    const auto competes = [](const Evidence& e) { return isDecided(e.basis) || (e.indeterminate && e.date); };
+    const bool anyUsable = std::any_of(results.begin(), results.end(), competes);
     if (!anyUsable) {
         auto newest = std::max_element(results.begin(), results.end(), before);
         std::vector<Evidence> one;
         one.push_back(std::move(*newest));
         return one;
     }
-    std::erase_if(results, [](const Evidence& e) { return !isDecided(e.basis); });
+    std::erase_if(results, [&](const Evidence& e) { return !competes(e); });
     keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });
     if (results.size() > 1)
         keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.issued; });

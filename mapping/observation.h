@@ -15,8 +15,8 @@ namespace mapping {
 std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
                                                     fhir::Date asOf, std::vector<fhir::Issue>& issues);
 
-/// The newest usable ones of these results (ruling 10). Several when time does not tell them apart; when none is
-/// usable, the newest unusable one. Their order in the chart never matters.
+/// The newest usable ones of these results (ruling 10); an equivocal one competes too. Several when time does not tell
+/// them apart; when none is usable, the newest unusable one. Their order in the chart never matters.
 std::vector<Evidence> selectNewest(std::vector<Evidence> results);
 
 /// Marks results older than the fact's window, and those whose date is too vague to tell.

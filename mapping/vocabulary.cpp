@@ -35,6 +35,25 @@ std::string lowerCase(std::string_view text) {
 
 namespace {
 
+bool isWordCharacter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+}  // namespace
+
+bool mentions(std::string_view text, std::string_view word) {
+    for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+        const std::size_t end = at + word.size();
+        if (at > 0 && isWordCharacter(text[at - 1])) continue;
+        if (end < text.size() && isWordCharacter(text[end])) continue;
+        const std::string_view before = text.substr(0, at);
+        if (!before.ends_with("no ") && !before.ends_with("without ") && !before.ends_with("non-")) return true;
+    }
+    return false;
+}
+
+namespace {
+
 /// The classifications that are written with and without dots, and matched by their beginning.
 bool isClassification(std::string_view system) {
     return system == "icd10" || system == "atc";
@@ -46,14 +65,7 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-bool isWordCharacter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/// Whether `text` holds `word` as a word of its own. Words of up to three characters must be the whole text: "pos" is a
-/// result, "pos" inside a sentence is not.
-bool says(std::string_view text, std::string_view word) {
-    if (word.size() <= 3) return trimmed(text) == word;
+bool holdsWord(std::string_view text, std::string_view word) {
     for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
         const bool startsWord = at == 0 || !isWordCharacter(text[at - 1]) || !isWordCharacter(word.front());
         const std::size_t end = at + word.size();
@@ -61,6 +73,12 @@ bool says(std::string_view text, std::string_view word) {
         if (startsWord && endsWord) return true;
     }
     return false;
+}
+
+/// Whether `text` holds `word` as a word of its own. Words of up to three characters must be the whole text: "pos" is a
+/// result, "pos" inside a sentence is not.
+bool says(std::string_view text, std::string_view word) {
+    return word.size() <= 3 ? trimmed(text) == word : holdsWord(text, word);
 }
 
 }  // namespace
@@ -90,7 +108,9 @@ public:
         std::size_t index = 0;
         for (const auto [name, fact] : facts.members()) readFact(vocabulary_.facts_[index++], fact);
         readResults(root["results"]);
-        for (const Value text : root["roomAir"]["text"].items()) vocabulary_.roomAir_.emplace_back(text.text());
+        vocabulary_.roomAir_ = phrases(root["roomAir"]);
+        vocabulary_.onOxygen_ = phrases(root["onOxygen"]);
+        vocabulary_.belowQuantification_ = phrases(root["results"]["belowQuantification"]);
         for (const auto [system, codes] : valueSets_["disorder_in_remission"]["remission"].members()) {
             for (const auto [code, display] : codes.members()) {
                 if (const auto number = systemNamed(system)) vocabulary_.inRemission_.emplace_back(*number, code);
@@ -127,6 +147,13 @@ private:
             if (vocabulary_.systems_[i].first == name) return i;
         }
         return std::nullopt;
+    }
+
+    static Vocabulary::Phrases phrases(Value entry) {
+        Vocabulary::Phrases result;
+        for (const Value text : entry["text"].items()) result.text.push_back(lowerCase(text.text()));
+        for (const Value text : entry["unless"].items()) result.unless.push_back(lowerCase(text.text()));
+        return result;
     }
 
     void readSynonyms(Value synonyms) {
@@ -181,17 +208,41 @@ private:
 
     void readFact(FactDefinition& fact, Value entry) {
         const std::string place = "/facts/" + fact.name;
-        static constexpr std::array<std::string_view, 33> known{"label",          "kind",        "group",
-                                                                "reading",        "concepts",    "sources",
-                                                                "freshFor",       "ifAbsent",    "unit",
-                                                                "units",          "plausible",   "hint",
-                                                                "test",           "status",      "event",
-                                                                "positiveStays",  "gate",        "methods",
-                                                                "values",         "derivation",  "methodOf",
-                                                                "testedBy",       "suspectedBy", "question",
-                                                                "needsTreatment", "confirmedBy", "conditionFreshFor",
-                                                                "without",        "why",         "icd10",
-                                                                "rxnorm",         "loinc",       "snomed"};
+        static constexpr std::array<std::string_view, 35> known{"diagnosisStands",
+                                                                "recognisedIn",
+                                                                "label",
+                                                                "kind",
+                                                                "group",
+                                                                "reading",
+                                                                "concepts",
+                                                                "sources",
+                                                                "freshFor",
+                                                                "ifAbsent",
+                                                                "unit",
+                                                                "units",
+                                                                "plausible",
+                                                                "hint",
+                                                                "test",
+                                                                "status",
+                                                                "event",
+                                                                "positiveStays",
+                                                                "gate",
+                                                                "methods",
+                                                                "values",
+                                                                "derivation",
+                                                                "methodOf",
+                                                                "testedBy",
+                                                                "suspectedBy",
+                                                                "question",
+                                                                "needsTreatment",
+                                                                "confirmedBy",
+                                                                "conditionFreshFor",
+                                                                "without",
+                                                                "why",
+                                                                "icd10",
+                                                                "rxnorm",
+                                                                "loinc",
+                                                                "snomed"};
         for (const auto [name, ignored] : entry.members()) {
             if (std::find(known.begin(), known.end(), name) == known.end())
                 problem(place + '/' + std::string(name), "unknown key");
@@ -219,6 +270,7 @@ private:
         fact.event = entry["event"].isTrue();
         fact.positiveStays = entry["positiveStays"].isTrue();
         fact.needsTreatment = entry["needsTreatment"].isTrue();
+        fact.diagnosisStands = entry["diagnosisStands"].isTrue();
         static constexpr std::array<std::pair<std::string_view, StatusPolicy>, 4> policies{
             {{"plain", StatusPolicy::plain},
              {"active", StatusPolicy::active},
@@ -336,6 +388,9 @@ private:
                                                                                     {"reject", Role::reject},
                                                                                     {"remission", Role::remission},
                                                                                     {"answer", Role::answer}}};
+        for (const Value name : entry["recognisedIn"].items()) {
+            if (const auto system = systemNamed(name.text())) systems.insert(*system);
+        }
         // Codes of the fact itself come before those of its value sets.
         for (const std::string_view system : {"icd10", "rxnorm", "loinc", "snomed"}) {
             if (entry[system]) add(entry[system], system, Role::accept, place + '/' + std::string(system));
@@ -372,7 +427,9 @@ private:
         Match match{row.fact, row.role, false, {}};
         for (const Value prefix : historyCodes_[system].items()) {
             const std::string_view text = prefix.text();
-            match.history = match.history || row.code.starts_with(text.substr(0, text.size() - 1));
+            const bool isRange = text.ends_with('-');
+            match.history =
+                match.history || (isRange ? row.code.starts_with(text.substr(0, text.size() - 1)) : row.code == text);
         }
         const bool isPrefix = row.code.ends_with('-');
         std::string key = isPrefix ? row.code.substr(0, row.code.size() - 1) : row.code;
@@ -472,28 +529,45 @@ std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::size_t system, std
 }
 
 std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::string_view text) const {
-    const std::string lower = lowerCase(trimmed(text));
-    for (const auto& [polarity, word] : polarityByText_) {
-        if (!says(lower, word)) continue;
-        if (polarity != Polarity::positive) return polarity;
-        // "no virus detected": a negation that no listed phrase explains.
-        for (const std::string_view negation : {"no", "not", "non", "without", "kein", "keine", "nicht", "free of"}) {
-            for (std::size_t at = lower.find(negation); at != std::string::npos; at = lower.find(negation, at + 1)) {
-                const std::size_t end = at + negation.size();
-                if ((at == 0 || !isWordCharacter(lower[at - 1])) &&
-                    (end == lower.size() || !isWordCharacter(lower[end])))
-                    return Polarity::indeterminate;
-            }
+    std::string lower = lowerCase(trimmed(text));
+    const auto first = [&](Polarity wanted) -> const std::string* {
+        for (const auto& [polarity, word] : polarityByText_) {
+            if (polarity == wanted && says(lower, word)) return &word;
         }
-        return polarity;
+        return nullptr;
+    };
+    if (first(Polarity::indeterminate) != nullptr) return Polarity::indeterminate;
+    bool negative = false;
+    while (const std::string* word = first(Polarity::negative)) {
+        negative = true;
+        const std::size_t at = lower.find(*word);
+        lower.replace(at, word->size(), ";");
     }
-    return std::nullopt;
+    const bool positive = first(Polarity::positive) != nullptr;
+    if (negative && positive) return Polarity::indeterminate;  // "HBsAg negative, anti-HBs positive"
+    if (negative) return Polarity::negative;
+    if (!positive) return std::nullopt;
+    // "no virus detected": a negation that no listed phrase explains.
+    for (const std::string_view negation : {"no", "not", "non", "without", "kein", "keine", "nicht", "free of"}) {
+        if (holdsWord(lower, negation)) return Polarity::indeterminate;
+    }
+    return Polarity::positive;
+}
+
+bool Vocabulary::Phrases::in(std::string_view words) const {
+    const std::string lower = lowerCase(words);
+    const auto holds = [&](const std::string& phrase) { return lower.find(phrase) != std::string::npos; };
+    return std::any_of(text.begin(), text.end(), holds) && std::none_of(unless.begin(), unless.end(), holds);
 }
 
 bool Vocabulary::saysRoomAir(std::string_view text) const {
-    const std::string lower = lowerCase(text);
-    return std::any_of(roomAir_.begin(), roomAir_.end(),
-                       [&](const std::string& words) { return lower.find(words) != std::string::npos; });
+    return roomAir_.in(text);
+}
+bool Vocabulary::saysOnOxygen(std::string_view text) const {
+    return onOxygen_.in(text);
+}
+bool Vocabulary::saysBelowQuantification(std::string_view text) const {
+    return belowQuantification_.in(text);
 }
 
 bool Vocabulary::saysInRemission(std::size_t system, std::string_view code) const {

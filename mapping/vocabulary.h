@@ -93,6 +93,7 @@ struct FactDefinition {
     std::vector<std::size_t> from;  ///< facts that the derivation reads: methodOf, testedBy
     std::vector<std::size_t> suspectedBy;
     std::optional<std::size_t> confirmedBy;  ///< a fact whose recorded diagnosis confirms this one
+    bool diagnosisStands = false;            ///< a confirmed diagnosis is not taken back by a negative test
     std::string question;
     std::vector<std::size_t> systems;  ///< code systems in which a record of it could be recognised
 
@@ -148,6 +149,8 @@ public:
     /// The same for words. Negation is tested before affirmation, doubt before both.
     std::optional<Polarity> polarity(std::string_view text) const;
     bool saysRoomAir(std::string_view text) const;
+    bool saysOnOxygen(std::string_view text) const;
+    bool saysBelowQuantification(std::string_view text) const;
     /// Whether a code says "disorder in remission" without naming the disorder.
     bool saysInRemission(std::size_t system, std::string_view code) const;
 
@@ -175,7 +178,14 @@ private:
     Table<std::string> unitSynonyms_;
     std::vector<Table<Polarity>> polarityByCode_;  ///< by system
     std::vector<std::pair<Polarity, std::string>> polarityByText_;
-    std::vector<std::string> roomAir_;
+    struct Phrases {
+        std::vector<std::string> text;
+        std::vector<std::string> unless;
+        bool in(std::string_view words) const;
+    };
+    Phrases roomAir_;
+    Phrases onOxygen_;
+    Phrases belowQuantification_;
     std::vector<std::pair<std::size_t, std::string>> inRemission_;
     std::vector<std::string> judgements_;
     std::vector<std::string> usedConcepts_;
@@ -184,6 +194,9 @@ private:
 /// A code as it is compared: without dots and spaces, in upper case, for the classifications that are written both
 /// ways.
 std::string plainCode(std::string_view code);
+
+/// Whether a text in lower case holds a word, or several, as words of their own and not denied by "no" or "without".
+bool mentions(std::string_view text, std::string_view word);
 
 /// The text in lower case, ASCII letters only.
 std::string lowerCase(std::string_view text);

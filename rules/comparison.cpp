@@ -85,7 +85,7 @@ public:
             if (fact->hint) problem("'" + fact->name + "' is shown, never evaluated");
             readForm(*fact);
             while (at_ < words_.size() && problems_.size() == before) readModifier(*fact);
-            checkForm(*fact);
+            if (problems_.size() == before) checkForm(*fact);
         }
         if (problems_.size() > before) return std::nullopt;
         return std::move(comparison_);
@@ -151,6 +151,10 @@ private:
             return;
         }
         ++at_;
+        if (fact.kind != Kind::quantity && fact.kind != Kind::count && fact.kind != Kind::viralLoad) {
+            problem("a bound on '" + fact.name + "', which is no number");
+            return;
+        }
         comparison_.form = Comparison::Form::order;
         comparison_.op = static_cast<Operator>(*op);
         const auto value = at_ < words_.size() ? fhir::parseDecimal(words_[at_]) : std::nullopt;
@@ -222,8 +226,10 @@ private:
             if (fact.method(comparison_.method) == nullptr)
                 problem("'" + fact.name + "' knows no method '" + comparison_.method + "'");
         } else if (take("except")) {
+            if (comparison_.except) problem("a sentence holds one exception");
             if (const FactDefinition* other = takeFact()) comparison_.except = other->index;
         } else if (take("after")) {
+            if (comparison_.after) problem("a sentence holds one 'after'");
             if (const FactDefinition* other = takeFact()) comparison_.after = other->index;
         } else if (take("twice")) {
             comparison_.form = Comparison::Form::twice;
@@ -280,7 +286,12 @@ private:
                 if (fact.kind != Kind::finding) problem("'twice' on '" + fact.name + "', which is no finding");
                 break;
         }
-        if (comparison_.except && fact.kind != Kind::finding) problem("'except' needs a finding");
+        if (comparison_.except &&
+            (fact.kind != Kind::finding || vocabulary_.facts()[*comparison_.except].kind != Kind::finding))
+            problem("'except' needs two findings");
+        if (comparison_.window && (comparison_.after || comparison_.form == Comparison::Form::membership ||
+                                   comparison_.form == Comparison::Form::twice))
+            problem("a window goes with a yes/no fact alone");
     }
 
     const mapping::Vocabulary& vocabulary_;

@@ -75,7 +75,10 @@ public:
         std::vector<Outcome> parts;
         parts.reserve(rule.rules.size());
         for (const Rule& part : rule.rules) parts.push_back(outcomeOf(part, criterion));
-        return combine(std::move(parts), rule.kind);
+        // Inside a criterion; a group would only repeat what its parts cite.
+        const bool own = std::none_of(rule.rules.begin(), rule.rules.end(),
+                                      [](const Rule& part) { return part.kind == Rule::Kind::reference; });
+        return combine(std::move(parts), rule.kind, own);
     }
 
 private:

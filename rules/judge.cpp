@@ -201,13 +201,16 @@ private:
         if (byResult.empty()) {
             if (anyCondition) return conditions;
             if (refuting != nullptr) return decided(Truth::False, *refuting);
-            return silence(fact);
+            Outcome nothing = silence(fact);
+            // What is on file and does not count (outside the window, no longer active) is shown.
+            for (const Evidence& condition : fact.conditions) nothing.evidence.push_back(&condition);
+            return nothing;
         }
         Outcome results = agreed(std::move(byResult), fact);
         if (!anyCondition) return results;
         if (conditions.truth == Truth::True && results.truth == Truth::False) {
             // A confirmed diagnosis stands against a negative test where the vocabulary says so (ruling 5).
-            if (fact.definition->confirmedBy) return conditions;
+            if (fact.definition->diagnosisStands) return conditions;
             Outcome conflict = unknown(fact, Basis::conflicting);
             for (const Outcome* outcome : {&conditions, &results})
                 conflict.evidence.insert(conflict.evidence.end(), outcome->evidence.begin(), outcome->evidence.end());
@@ -278,7 +281,7 @@ private:
     Truth isException(const Evidence& condition) const {
         Truth truth = Truth::False;
         for (const Evidence& other : facts_[*comparison_.except].conditions) {
-            if (other.id != condition.id || other.resourceType != condition.resourceType) continue;
+            if (!mapping::sameResource(other, condition)) continue;
             const bool proven = mapping::isDecided(other.basis) && !other.maybeTreated;
             truth = kleeneOr(truth, proven ? Truth::True : Truth::Unknown);
         }
@@ -287,7 +290,7 @@ private:
 
     std::optional<Outcome> exceptionUnproven(const Evidence& condition) const {
         for (const Evidence& other : facts_[*comparison_.except].conditions) {
-            if (other.id != condition.id || other.resourceType != condition.resourceType) continue;
+            if (!mapping::sameResource(other, condition)) continue;
             Outcome outcome = unknown(other, other.maybeTreated ? Basis::asked : other.basis);
             return outcome;
         }
@@ -328,6 +331,7 @@ private:
             return inWindow(condition, *condition.date, window);
         }
         if (condition.state == State::active) {
+            if (!condition.date && !condition.end) return unknown(condition, Basis::undated);
             if (!mapping::isDecided(condition.basis)) return unknown(condition, condition.basis);
             return inside(condition, window, std::nullopt);
         }

@@ -34,9 +34,15 @@ std::optional<fhir::Date> clearing(const std::vector<Outcome>& deciding, bool al
     return clears;
 }
 
+void cite(const std::vector<const mapping::Evidence*>& from, std::vector<const mapping::Evidence*>& to) {
+    for (const mapping::Evidence* evidence : from) {
+        if (std::find(to.begin(), to.end(), evidence) == to.end()) to.push_back(evidence);
+    }
+}
+
 }  // namespace
 
-Outcome combine(std::vector<Outcome> parts, Rule::Kind kind) {
+Outcome combine(std::vector<Outcome> parts, Rule::Kind kind, bool citeAll) {
     if (parts.size() == 1) return std::move(parts.front());
     const bool all = kind == Rule::Kind::all;
     Outcome whole;
@@ -45,17 +51,21 @@ Outcome combine(std::vector<Outcome> parts, Rule::Kind kind) {
         whole.truth = all ? kleeneAnd(whole.truth, part.truth) : kleeneOr(whole.truth, part.truth);
         whole.recorded = whole.recorded || part.recorded;
     }
+    std::vector<const mapping::Evidence*> context;
+    if (citeAll && whole.truth == Truth::Unknown) {
+        for (const Outcome& part : parts) {
+            if (part.truth != Truth::Unknown) context.insert(context.end(), part.evidence.begin(), part.evidence.end());
+        }
+    }
     std::erase_if(parts, [&](const Outcome& part) { return part.truth != whole.truth; });
 
     whole.basis = Basis::recorded;
     for (Outcome& part : parts) {
         whole.basis = std::max(whole.basis, part.basis);
-        for (const mapping::Evidence* evidence : part.evidence) {
-            if (std::find(whole.evidence.begin(), whole.evidence.end(), evidence) == whole.evidence.end())
-                whole.evidence.push_back(evidence);
-        }
+        cite(part.evidence, whole.evidence);
         whole.open.insert(whole.open.end(), part.open.begin(), part.open.end());
     }
+    cite(context, whole.evidence);
     if (parts.size() == 1) whole.wouldBe = parts.front().wouldBe;
     whole.clearsOn = clearing(parts, all, whole.basis);
     return whole;

@@ -35,8 +35,9 @@ struct Outcome {
 };
 
 /// Kleene's "and" or "or" of parts. The parts that share the truth of the whole are the parts that decided it: their
-/// evidence, open ends and bases are the whole's. `parts` is not empty.
-Outcome combine(std::vector<Outcome> parts, Rule::Kind kind);
+/// evidence, open ends and bases are the whole's. `parts` is not empty. With `citeAll` an unknown whole also cites what
+/// its decided parts rest on: a question about a value is read beside the value.
+Outcome combine(std::vector<Outcome> parts, Rule::Kind kind, bool citeAll = false);
 
 /// Kleene's "not", with the same evidence.
 Outcome negate(Outcome outcome);

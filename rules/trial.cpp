@@ -259,8 +259,6 @@ private:
     /// around its bounds, each yes/no sentence and question both answers; contradictions between them are found so.
     void checkThatRulesDecide() {
         for (const Criterion& criterion : trial_.criteria) {
-            if (criterion.group && criterion.when.kind != Rule::Kind::comparison && !ownSentences(criterion.when))
-                continue;
             Atoms atoms;
             collect(criterion.when, atoms);
             std::size_t combinations = 1;
@@ -288,11 +286,6 @@ private:
         std::map<std::string, fhir::Rational> value;
         std::map<std::string, bool> yes;
     };
-
-    static bool ownSentences(const Rule& rule) {
-        if (rule.kind == Rule::Kind::comparison || rule.kind == Rule::Kind::ask) return true;
-        return std::any_of(rule.rules.begin(), rule.rules.end(), ownSentences);
-    }
 
     static std::string numberKey(const Comparison& comparison) {
         return std::to_string(comparison.fact) + (comparison.timesUpperLimit ? " xULN " : " ") + comparison.method;

@@ -1,0 +1,371 @@
+#include "fhir/json.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fhir/decimal.h"
+#include "fhir/error.h"
+
+using fhir::Error;
+using fhir::json::Document;
+using fhir::json::findInvalidUtf8;
+using fhir::json::Kind;
+using fhir::json::Limits;
+using fhir::json::sameJson;
+using fhir::json::Value;
+using fhir::json::Writer;
+
+namespace {
+
+/// The message of the Error that the text is; empty when it is sound.
+std::string errorOf(std::string text, const Limits& limits = {}) {
+    try {
+        const Document document(std::move(text), limits);
+        return {};
+    } catch (const Error& error) {
+        return error.what();
+    }
+}
+
+std::string repeated(std::string_view text, std::size_t times) {
+    std::string all;
+    all.reserve(text.size() * times);
+    for (std::size_t i = 0; i < times; ++i) all += text;
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("broken JSON names line, column and path") {
+    struct Row {
+        std::string_view text, place;
+    };
+    const std::vector<Row> rows{
+        {"{\"a\":tru}", "line 1, column "},
+        {"{\n  \"entry\": [\n    {\"resource\": x}\n  ]\n}", "line 3, column 18 (entry[0].resource)"},
+        {"{\n  \"entry\": [\n    {},\n    {\"resource\": {\"id\": }}\n  ]\n}",
+         "line 4, column 25 (entry[1].resource.id)"},
+        {"{\"entry\":[1,2,,3]}", "line 1, column 15 (entry[1])"},
+        {"{\r\n\"a\":1,\r\n\"b\":}\r\n", "line 3, column 5 (b)"},
+        {"[1,2", "line 1, column 5"},
+        {"{\"a\":1", "line 1, column 7"},
+        {"", "line 1, column 1"},
+        {"\xEF\xBB\xBF", "line 1"},
+        {"{\"a\":1}}", "line 1, column 8"},
+        {"{\"a\":1} {\"b\":2}", "line 1, column 9"},
+        {"{'a':1}", "line 1, column 2"},
+        {"{\"a\":01}", "line 1"},
+        {"{\"a\":+1}", "line 1"},
+        {"{\"a\":.5}", "line 1"},
+        {"{\"a\":1.}", "line 1"},
+        {"{\"a\":NaN}", "line 1"},
+        {"{\"a\":Infinity}", "line 1"},
+        {"{\"a\":1,}", "line 1"},
+        {"{\"a\":1} // done", "line 1"},
+        {"{\"a\":\"tab\there\"}", "line 1"},
+        {"{\"a\":\"line\nbreak\"}", "line 1"},
+        {"{\"a\":\"\\x41\"}", "line 1"},
+        {"{\"a\":\"\\u12G4\"}", "line 1"},
+        {"{\"a\":\"\\ud800\"}", "line 1"},
+        {"{\"a\":\"open", "line 1"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text);
+        const std::string message = errorOf(std::string(row.text));
+        CHECK(message.find(row.place) == 0);
+        CHECK(message.find("broken JSON: ") != std::string::npos);
+    }
+}
+
+TEST_CASE("the place is also the error's path") {
+    try {
+        const Document document("{\n\"a\":}");
+        FAIL("no error");
+    } catch (const Error& error) {
+        CHECK(error.path() == "line 2, column 5 (a)");
+    }
+}
+
+TEST_CASE("escaped line breaks before an error do not move its line") {
+    CHECK(errorOf(R"({"a":"one\ntwo\nthree","b":})").starts_with("line 1, column 28"));
+    CHECK(errorOf(R"({"one\ntwo":1,"b":})").starts_with("line 1, column 19"));
+    CHECK(errorOf("{\"a\":\"one\\ntwo\",\n\"b\":}").starts_with("line 2, column 5"));
+    CHECK(errorOf(R"({"a":"one\u000atwo","b":})").starts_with("line 1, column "));
+    // In the very string that breaks.
+    CHECK(errorOf(R"({"a":"one\ntwo\q"})").starts_with("line 1, column "));
+    CHECK(errorOf("{\n\"a\":\"one\\ntwo").starts_with("line 2, column "));
+}
+
+TEST_CASE("the message of an error holds no value of the input") {
+    CHECK(errorOf(R"({"name":"Jane Roe","birthDate":})").find("Jane") == std::string::npos);
+    CHECK(errorOf(R"({"name":"Jane Roe)").find("Jane") == std::string::npos);
+}
+
+TEST_CASE("a name as long as the document does not fill the message") {
+    const std::string message = errorOf("{\"" + repeated("n", 100'000) + "\":}");
+    CHECK(message.find("broken JSON") != std::string::npos);
+    CHECK(message.size() < 500);
+}
+
+TEST_CASE("invalid UTF-8 and NUL are named with their place") {
+    CHECK(errorOf("{\n\"a\":\"\xFF\"}") == "line 2, column 6: not valid UTF-8");
+    CHECK(errorOf("{\"a\":\"\xC0\xAF\"}") == "line 1, column 7: not valid UTF-8");
+    CHECK(errorOf(std::string("{}\0junk", 7)) == "line 1, column 3: a NUL byte is not JSON");
+    CHECK(errorOf(std::string("{\"a\":\"\0\"}", 9)) == "line 1, column 7: a NUL byte is not JSON");
+    // Latin-1, as it comes from old systems.
+    CHECK(errorOf("{\"unit\":\"\xB5mol/L\"}").find("not valid UTF-8") != std::string::npos);
+}
+
+TEST_CASE("an escaped NUL is a character like others") {
+    const Document document(R"({"a":"x\u0000y","b":1})");
+    CHECK(document.root()["a"].text() == std::string_view("x\0y", 3));
+    CHECK(document.root()["b"].text() == "1");
+}
+
+TEST_CASE("byte order mark, CRLF and white space are skipped") {
+    const Document marked("\xEF\xBB\xBF{\"a\":1}");
+    CHECK(marked.root()["a"].text() == "1");
+    const Document windows("\r\n{\r\n\t\"a\" : 1\r\n}\r\n\t ");
+    CHECK(windows.root()["a"].text() == "1");
+    CHECK_FALSE(errorOf("{\"a\":\xEF\xBB\xBF"
+                        "1}")
+                    .empty());
+}
+
+TEST_CASE("two hundred thousand levels are an error that names the limit") {
+    for (const std::string_view opening : {"[", "{\"a\":", "[{\"a\":"}) {
+        CAPTURE(opening);
+        const std::string message = errorOf(repeated(opening, 200'000));
+        CHECK(message.find("nested deeper than the limit of 64 levels") != std::string::npos);
+        CHECK(message.find("line 1, column ") == 0);
+    }
+}
+
+TEST_CASE("the limit of levels is met and passed by one") {
+    const auto nested = [](std::size_t levels) { return repeated("[", levels) + repeated("]", levels); };
+    CHECK(errorOf(nested(64)) == "");
+    CHECK(errorOf(nested(65)).find("64 levels") != std::string::npos);
+    CHECK(errorOf(nested(3), {.depth = 3}) == "");
+    CHECK(errorOf(nested(4), {.depth = 3}).find("3 levels") != std::string::npos);
+    // Siblings are not levels.
+    CHECK(errorOf("[" + repeated("[],", 1'000) + "[]]") == "");
+}
+
+TEST_CASE("a text larger than the limit is an error that names it") {
+    CHECK(errorOf("[1,2,3]", {.bytes = 7}) == "");
+    CHECK(errorOf("[1,2,3]", {.bytes = 6}) == "larger than the limit of 6 bytes");
+}
+
+TEST_CASE("a number of a million digits is text, and no decimal") {
+    const std::string number = "0." + repeated("7", 1'000'000);
+    const Document document("{\"value\":" + number + "}");
+    CHECK(document.root()["value"].isNumber());
+    CHECK(document.root()["value"].text().size() == number.size());
+    CHECK_FALSE(fhir::parseDecimal(document.root()["value"].text()).has_value());
+}
+
+TEST_CASE("a number that no double holds is refused with its place") {
+    // RapidJSON looks at the magnitude even where numbers stay text; no measurement is written so.
+    for (const std::string& number : {repeated("7", 1'000'000), std::string("1E400"), std::string("-1e309")}) {
+        CAPTURE(number.size());
+        const std::string error = errorOf("{\"value\":" + number + "}");
+        CHECK(error.starts_with("line 1, column "));
+        CHECK(error.find("(value)") != std::string::npos);
+    }
+}
+
+TEST_CASE("numbers keep their spelling") {
+    for (const std::string_view number : {"1.50", "1E-245", "0", "-0", "-0.0", "1e+5", "100", "0.10", "1e-400",
+                                          "123456789012345678901234567890", "18446744073709551616"}) {
+        CAPTURE(number);
+        const Document document("[" + std::string(number) + "]");
+        const Value value = *document.root().items().begin();
+        CHECK(value.isNumber());
+        CHECK(value.text() == number);
+    }
+}
+
+TEST_CASE("strings lose their escapes") {
+    struct Row {
+        std::string_view written, text;
+    };
+    const std::vector<Row> rows{
+        {R"("")", ""},
+        {R"("plain")", "plain"},
+        {R"("\" \\ \/ \b \f \n \r \t")", "\" \\ / \b \f \n \r \t"},
+        {R"("\u00b5mol/L")", "\u00b5mol/L"},
+        {R"("\u03BCmol")", "\u03bcmol"},
+        {R"("\ud83d\ude00")", "\U0001F600"},
+        {"\"\u9634\u6027\"", "\u9634\u6027"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.written);
+        const Document document("[" + std::string(row.written) + "]");
+        CHECK((*document.root().items().begin()).text() == row.text);
+    }
+}
+
+TEST_CASE("values know their kind, and null is nothing") {
+    const Document document(R"({"o":{},"a":[],"s":"x","n":1,"t":true,"f":false,"z":null})");
+    const Value root = document.root();
+    CHECK(root.isObject());
+    CHECK(root["o"].isObject());
+    CHECK(root["a"].isArray());
+    CHECK(root["s"].isString());
+    CHECK(root["n"].isNumber());
+    CHECK(root["t"].isTrue());
+    CHECK_FALSE(root["f"].isTrue());
+    CHECK(root["f"].kind() == Kind::boolean);
+    CHECK_FALSE(static_cast<bool>(root["z"]));
+    CHECK_FALSE(static_cast<bool>(root["missing"]));
+    CHECK(static_cast<bool>(root["f"]));
+    // "true" as a word is no boolean.
+    CHECK_FALSE(Document(R"(["true"])").root().items().begin().operator*().isTrue());
+}
+
+TEST_CASE("a path through what is not there leads to nothing") {
+    const Document document(R"({"a":{"b":1}})");
+    CHECK_FALSE(static_cast<bool>(document.root()["x"]["y"]["z"]));
+    CHECK_FALSE(static_cast<bool>(document.root()["a"]["b"]["c"]));
+    CHECK(document.root()["x"].text() == "");
+    for (const Value item : document.root()["a"].items()) FAIL("an object has no items: " << item.text());
+    for (const auto [name, value] : document.root()["a"]["b"].members()) FAIL("a number has no members: " << name);
+    CHECK(Value().text() == "");
+}
+
+TEST_CASE("items and members come in document order, nulls included") {
+    const Document document(R"({"b":[1,[2,3],{"x":4},null,5],"a":{"n":1}})");
+    std::string items;
+    for (const Value item : document.root()["b"].items()) items += item.isNumber() ? std::string(item.text()) : "-";
+    CHECK(items == "1---5");
+    std::string names;
+    for (const auto [name, value] : document.root().members()) names += name;
+    CHECK(names == "ba");
+}
+
+TEST_CASE("a name that stands twice with the same value counts once") {
+    const Document document(R"({"a":{"x":[1,"y"]},"b":2,"a":{"x":[1,"y"]}})");
+    CHECK(document.root()["a"]["x"].isArray());
+}
+
+TEST_CASE("a name that stands twice with different values is an error when it is asked for") {
+    for (const std::string_view text :
+         {R"({"a":1,"a":2})", R"({"a":1,"a":"1"})", R"({"a":1,"a":null})", R"({"a":[1],"a":[1,2]})",
+          R"({"a":{"x":1},"a":{"y":1}})", R"({"a":true,"a":false})", R"({"a":1,"b":0,"a":1,"a":2})"}) {
+        CAPTURE(text);
+        const Document document{std::string(text)};
+        CHECK_THROWS_AS(document.root()["a"], Error);
+        try {
+            (void)document.root()["a"];
+        } catch (const Error& error) {
+            CHECK(error.path() == "a");
+        }
+        CHECK_FALSE(static_cast<bool>(document.root()["c"]));
+    }
+}
+
+TEST_CASE("two values are the same JSON when everything in them is") {
+    const Document document(
+        R"([{"a":[1,"x"],"b":null},{"a":[1,"x"],"b":null},{"a":[1,"x"],"b":0},{"a":["1","x"],"b":null},
+                              {"a":[1,"x"],"c":null},{"a":[[1],"x"],"b":null},{"a":[1,"x"]}])");
+    std::vector<Value> values;
+    for (const Value item : document.root().items()) values.push_back(item);
+    REQUIRE(values.size() == 7);
+    CHECK(sameJson(values[0], values[1]));
+    for (std::size_t i = 2; i < values.size(); ++i) {
+        CAPTURE(i);
+        CHECK_FALSE(sameJson(values[0], values[i]));
+    }
+    CHECK(sameJson(Value(), Value()));
+    CHECK_FALSE(sameJson(Value(), values[0]));
+}
+
+TEST_CASE("the writer escapes what must be escaped and nothing else") {
+    Writer writer;
+    writer.beginObject()
+        .member("quote\"name", "a\"b\\c")
+        .member("control", std::string_view("\n\t\x01\0", 4))
+        .member("plain", "\u00b5 \u9634\u6027 /")
+        .name("number")
+        .number("1.50")
+        .name("count")
+        .number(std::size_t{18446744073709551615ULL})
+        .name("list")
+        .beginArray()
+        .boolean(true)
+        .boolean(false)
+        .value(Value())
+        .endArray()
+        .endObject();
+    CHECK(writer.text() ==
+          "{\"quote\\\"name\":\"a\\\"b\\\\c\",\"control\":\"\\n\\t\\u0001\\u0000\",\"plain\":\"\u00b5 "
+          "\u9634\u6027 /\",\"number\":1.50,\"count\":18446744073709551615,\"list\":[true,false,null]}");
+}
+
+TEST_CASE("the writer writes a value of another document as it is") {
+    const std::string text = R"({"a":[1.50,-0,"x\ny",null,true,{}],"b":{"c":[]}})";
+    const Document document(text);
+    Writer writer;
+    writer.value(document.root());
+    CHECK(writer.text() == text);
+    CHECK(sameJson(document.root(), Document(std::string(writer.text())).root()));
+}
+
+TEST_CASE("invalid UTF-8 is found where it begins") {
+    constexpr std::size_t sound = std::string_view::npos;
+    struct Row {
+        std::string_view text;
+        std::size_t expected;
+    };
+    const std::vector<Row> rows{
+        {"", sound},
+        {"a", sound},
+        {"plain text of more than eight bytes", sound},
+        {"\x7F", sound},
+        {"\xC2\x80", sound},          // U+0080, the first of two bytes
+        {"\xDF\xBF", sound},          // U+07FF
+        {"\xE0\xA0\x80", sound},      // U+0800
+        {"\xED\x9F\xBF", sound},      // U+D7FF, before the surrogates
+        {"\xEE\x80\x80", sound},      // U+E000, behind them
+        {"\xEF\xBF\xBF", sound},      // U+FFFF
+        {"\xF0\x90\x80\x80", sound},  // U+10000
+        {"\xF4\x8F\xBF\xBF", sound},  // U+10FFFF, the last
+        {"\u9634\u6027 \U0001F600 \u00b5", sound},
+        {std::string_view("\0", 1), 0},
+        {std::string_view("12345678\0", 9), 8},
+        {std::string_view("1234567\0", 8), 7},
+        {"\x80", 0},  // a continuation alone
+        {"a\xBFz", 1},
+        {"\xC0\x80", 0},          // overlong NUL
+        {"\xC1\xBF", 0},          // overlong U+007F
+        {"\xE0\x80\x80", 0},      // overlong
+        {"\xE0\x9F\xBF", 0},      // overlong U+07FF
+        {"\xF0\x80\x80\x80", 0},  // overlong
+        {"\xF0\x8F\xBF\xBF", 0},  // overlong U+FFFF
+        {"\xED\xA0\x80", 0},      // U+D800, a surrogate
+        {"\xED\xBF\xBF", 0},      // U+DFFF
+        {"\xF4\x90\x80\x80", 0},  // U+110000, beyond the last
+        {"\xF5\x80\x80\x80", 0},
+        {"\xFE", 0},
+        {"\xFF", 0},
+        {"ab\xC2", 2},  // truncated
+        {"ab\xE2\x82", 2},
+        {"ab\xF0\x9F\x98", 2},
+        {"\xC2z", 0},
+        {"\xE2\x82z", 0},
+        {"\xF0\x9F\x98z", 0},
+        {"12345678\xFF", 8},
+        {"1234567\xFF", 7},
+        {"1234567\xC2\xB5"
+         "12345678\xC2",
+         17},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.text.size());
+        CAPTURE(static_cast<int>(row.text.empty() ? 0 : static_cast<unsigned char>(row.text.front())));
+        CHECK(findInvalidUtf8(row.text) == row.expected);
+    }
+}
