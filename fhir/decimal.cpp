@@ -1,12 +1,17 @@
 #include "fhir/decimal.h"
 
 #include <charconv>
+#include <limits>
+#include <numeric>
 
 namespace fhir {
 
 namespace {
 
 using Integer = boost::multiprecision::cpp_int;
+
+using Large = boost::multiprecision::cpp_rational;
+__extension__ using Wide = __int128;
 
 constexpr int mostDigits = 100;
 constexpr int mostExponent = 300;
@@ -15,7 +20,91 @@ Integer powerOfTen(int exponent) {
     return boost::multiprecision::pow(Integer(10), static_cast<unsigned>(exponent));
 }
 
+bool fits(Wide value) {
+    return value >= std::numeric_limits<std::int64_t>::min() && value <= std::numeric_limits<std::int64_t>::max();
+}
+
+/// numerator / denominator when both fit into one word, after taking out what they share if they do not at once.
+std::optional<Rational> small(Wide numerator, Wide denominator) {
+    if (!fits(numerator) || !fits(denominator)) {
+        Wide a = numerator < 0 ? -numerator : numerator;
+        Wide b = denominator;
+        while (b != 0) {
+            const Wide rest = a % b;
+            a = b;
+            b = rest;
+        }
+        numerator /= a;
+        denominator /= a;
+        if (!fits(numerator) || !fits(denominator)) return std::nullopt;
+    }
+    return Rational(static_cast<std::int64_t>(numerator), static_cast<std::int64_t>(denominator));
+}
+
 }  // namespace
+
+Rational::Rational(std::int64_t numerator, std::int64_t denominator)
+    : numerator_(denominator < 0 ? -numerator : numerator),
+      denominator_(denominator < 0 ? -denominator : denominator) {}
+
+Rational::Rational(const Large& number) {
+    const Integer top = boost::multiprecision::numerator(number);
+    const Integer bottom = boost::multiprecision::denominator(number);
+    const Integer most = std::numeric_limits<std::int64_t>::max();
+    if (boost::multiprecision::abs(top) <= most && bottom <= most) {
+        numerator_ = top.convert_to<std::int64_t>();
+        denominator_ = bottom.convert_to<std::int64_t>();
+    } else {
+        large_ = std::make_shared<const Large>(number);
+    }
+}
+
+Large Rational::exact() const {
+    return large_ ? *large_ : Large(numerator_, denominator_);
+}
+
+Rational operator*(const Rational& left, const Rational& right) {
+    if (!left.large_ && !right.large_) {
+        const auto result =
+            small(Wide{left.numerator_} * right.numerator_, Wide{left.denominator_} * right.denominator_);
+        if (result) return *result;
+    }
+    return Rational(Large(left.exact() * right.exact()));
+}
+
+Rational operator/(const Rational& left, const Rational& right) {
+    if (!left.large_ && !right.large_) {
+        const Wide sign = right.numerator_ < 0 ? -1 : 1;
+        const auto result =
+            small(sign * left.numerator_ * right.denominator_, sign * left.denominator_ * right.numerator_);
+        if (result) return *result;
+    }
+    return Rational(Large(left.exact() / right.exact()));
+}
+
+Rational operator+(const Rational& left, const Rational& right) {
+    if (!left.large_ && !right.large_) {
+        Wide sum = 0;
+        const bool overflows = __builtin_add_overflow(Wide{left.numerator_} * right.denominator_,
+                                                      Wide{right.numerator_} * left.denominator_, &sum);
+        const auto result = overflows ? std::nullopt : small(sum, Wide{left.denominator_} * right.denominator_);
+        if (result) return *result;
+    }
+    return Rational(Large(left.exact() + right.exact()));
+}
+
+Rational operator-(const Rational& left, const Rational& right) {
+    return left + right * Rational(-1);
+}
+
+std::strong_ordering Rational::operator<=>(const Rational& other) const {
+    if (!large_ && !other.large_)
+        return Wide{numerator_} * other.denominator_ <=> Wide{other.numerator_} * denominator_;
+    const int order = exact().compare(other.exact());
+    return order < 0   ? std::strong_ordering::less
+           : order > 0 ? std::strong_ordering::greater
+                       : std::strong_ordering::equal;
+}
 
 std::optional<Rational> parseDecimal(std::string_view text) {
     std::size_t i = 0;
@@ -53,25 +142,25 @@ std::optional<Rational> parseDecimal(std::string_view text) {
     // A leading zero would make the number octal to the library.
     const std::string_view mantissa =
         significant == std::string::npos ? "0" : std::string_view(digits).substr(significant);
-    Integer numerator = 0;
-    if (mantissa.size() <= 18) {
-        long long small = 0;
-        std::from_chars(mantissa.data(), mantissa.data() + mantissa.size(), small);
-        numerator = small;
-    } else {
-        numerator = Integer(std::string(mantissa));
-    }
-    if (negative) numerator = -numerator;
     exponent -= fraction;
-    if (exponent == 0) return Rational(numerator);
-    if (exponent > 0) return Rational(numerator * powerOfTen(exponent));
-    return Rational(numerator, powerOfTen(-exponent));
+    if (mantissa.size() <= 18 && exponent <= 0 && exponent >= -18) {
+        std::int64_t number = 0;
+        std::from_chars(mantissa.data(), mantissa.data() + mantissa.size(), number);
+        std::int64_t power = 1;
+        for (int zeros = 0; zeros < -exponent; ++zeros) power *= 10;
+        return Rational(negative ? -number : number, power);
+    }
+    Integer numerator{std::string(mantissa)};
+    if (negative) numerator = -numerator;
+    if (exponent >= 0) return Rational(Large(numerator * powerOfTen(exponent)));
+    return Rational(Large(numerator, powerOfTen(-exponent)));
 }
 
 std::string decimalText(const Rational& value, int places) {
+    const Large exact = value.exact();
     const Integer scale = powerOfTen(places);
-    const Integer numerator = boost::multiprecision::abs(boost::multiprecision::numerator(value)) * scale;
-    const Integer denominator = boost::multiprecision::denominator(value);
+    const Integer numerator = boost::multiprecision::abs(boost::multiprecision::numerator(exact)) * scale;
+    const Integer denominator = boost::multiprecision::denominator(exact);
     Integer quotient;
     Integer remainder;
     boost::multiprecision::divide_qr(numerator, denominator, quotient, remainder);

@@ -1,6 +1,10 @@
 #pragma once
 
 #include <boost/multiprecision/cpp_int.hpp>
+#include <compare>
+#include <concepts>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +13,33 @@ namespace fhir {
 
 /// An exact number. A FHIR decimal is one as it is written; a unit factor such as 1/88.42 is one too, so that equality
 /// at a boundary is decided as in decimal arithmetic.
-using Rational = boost::multiprecision::cpp_rational;
+///
+/// Two machine words hold what charts hold; what does not fit is kept by Boost.Multiprecision. Division by zero is ours
+/// to avoid.
+class Rational {
+public:
+    Rational() = default;
+    template <std::integral Number>
+    Rational(Number number) : numerator_(static_cast<std::int64_t>(number)) {}
+    Rational(std::int64_t numerator, std::int64_t denominator);
+    explicit Rational(const boost::multiprecision::cpp_rational& number);
+
+    friend Rational operator*(const Rational& left, const Rational& right);
+    friend Rational operator/(const Rational& left, const Rational& right);
+    friend Rational operator+(const Rational& left, const Rational& right);
+    friend Rational operator-(const Rational& left, const Rational& right);
+    Rational& operator*=(const Rational& other) { return *this = *this * other; }
+
+    std::strong_ordering operator<=>(const Rational& other) const;
+    bool operator==(const Rational& other) const { return (*this <=> other) == 0; }
+
+    boost::multiprecision::cpp_rational exact() const;
+
+private:
+    std::int64_t numerator_ = 0;
+    std::int64_t denominator_ = 1;                                      ///< positive
+    std::shared_ptr<const boost::multiprecision::cpp_rational> large_;  ///< set when the two words do not hold it
+};
 
 /// The number that a decimal text says, exactly.
 ///

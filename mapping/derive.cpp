@@ -291,7 +291,7 @@ private:
                                      result.date->firstDay() == computed.front().date->firstDay();
                 if (!sameDay) all.push_back(result);
             }
-            std::vector<Evidence> newest = selectNewest(std::move(all));
+            std::vector<Evidence> newest = selectNewest(all);
             markStale(newest, facts_.asOf);
             return newest;
         };

@@ -112,7 +112,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
             std::vector<Evidence> byThis;
             std::copy_if(all.begin(), all.end(), std::back_inserter(byThis),
                          [&](const Evidence& result) { return result.method == method.name; });
-            byThis = selectNewest(std::move(byThis));
+            byThis = selectNewest(byThis);
             std::erase_if(byThis, [](const Evidence& result) { return result.basis == Basis::missing; });
             markStale(byThis, asOf);
             std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));

@@ -761,42 +761,44 @@ namespace {
 
 /// Keeps those that no other one is certainly later than, by one of their times. All of them must have it.
 template <typename Time>
-void keepLatest(std::vector<Evidence>& results, Time time) {
-    if (!std::all_of(results.begin(), results.end(), [&](const Evidence& e) { return time(e).has_value(); })) return;
+void keepLatest(std::vector<const Evidence*>& results, Time time) {
+    if (!std::all_of(results.begin(), results.end(), [&](const Evidence* e) { return time(*e).has_value(); })) return;
     std::int64_t latestFirst = std::numeric_limits<std::int64_t>::min();
-    for (const Evidence& result : results) latestFirst = std::max(latestFirst, time(result)->first);
-    std::erase_if(results, [&](const Evidence& e) { return time(e)->last < latestFirst; });
+    for (const Evidence* result : results) latestFirst = std::max(latestFirst, time(*result)->first);
+    std::erase_if(results, [&](const Evidence* e) { return time(*e)->last < latestFirst; });
 }
 
 /// An order that does not depend on the place in the file.
-bool before(const Evidence& left, const Evidence& right) {
+bool before(const Evidence* left, const Evidence* right) {
     const auto key = [](const Evidence& e) {
         return std::make_tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::min(),
                                -static_cast<int>(e.basis), e.id, std::string_view(e.valueText), e.unitText);
     };
-    return key(left) < key(right);
+    return key(*left) < key(*right);
 }
 
 }  // namespace
 
-std::vector<Evidence> selectNewest(std::vector<Evidence> results) {
-    if (results.empty()) return results;
-    const auto competes = [](const Evidence& e) { return isDecided(e.basis) || (e.indeterminate && e.date); };
-    const bool anyUsable = std::any_of(results.begin(), results.end(), competes);
-    if (!anyUsable) {
-        auto newest = std::max_element(results.begin(), results.end(), before);
-        std::vector<Evidence> one;
-        one.push_back(std::move(*newest));
-        return one;
+std::vector<Evidence> selectNewest(const std::vector<Evidence>& results) {
+    if (results.empty()) return {};
+    std::vector<const Evidence*> kept;
+    for (const Evidence& e : results) {
+        if (isDecided(e.basis) || (e.indeterminate && e.date)) kept.push_back(&e);
     }
-    std::erase_if(results, [&](const Evidence& e) { return !competes(e); });
-    keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });
-    if (results.size() > 1)
-        keepLatest(results, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.issued; });
-    if (std::any_of(results.begin(), results.end(), [](const Evidence& e) { return e.amended; }))
-        std::erase_if(results, [](const Evidence& e) { return !e.amended; });
-    std::sort(results.begin(), results.end(), before);
-    return results;
+    if (kept.empty()) {
+        for (const Evidence& e : results) kept.push_back(&e);
+        return {**std::max_element(kept.begin(), kept.end(), before)};
+    }
+    keepLatest(kept, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });
+    if (kept.size() > 1)
+        keepLatest(kept, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.issued; });
+    if (std::any_of(kept.begin(), kept.end(), [](const Evidence* e) { return e->amended; }))
+        std::erase_if(kept, [](const Evidence* e) { return !e->amended; });
+    std::sort(kept.begin(), kept.end(), before);
+    std::vector<Evidence> newest;
+    newest.reserve(kept.size());
+    for (const Evidence* e : kept) newest.push_back(*e);
+    return newest;
 }
 
 void markStale(std::vector<Evidence>& results, fhir::Date asOf) {

@@ -17,7 +17,7 @@ std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, co
 
 /// The newest usable ones of these results (ruling 10); an equivocal one competes too. Several when time does not tell
 /// them apart; when none is usable, the newest unusable one. Their order in the chart never matters.
-std::vector<Evidence> selectNewest(std::vector<Evidence> results);
+std::vector<Evidence> selectNewest(const std::vector<Evidence>& results);
 
 /// Marks results older than the fact's window, and those whose date is too vague to tell.
 void markStale(std::vector<Evidence>& results, fhir::Date asOf);

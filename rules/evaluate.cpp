@@ -72,13 +72,21 @@ public:
             case Rule::Kind::any:
                 break;
         }
-        std::vector<Outcome> parts;
+        // Criteria that are referred to are known already and not copied.
+        std::vector<Outcome> own;
+        std::vector<const Outcome*> parts;
+        own.reserve(rule.rules.size());
         parts.reserve(rule.rules.size());
-        for (const Rule& part : rule.rules) parts.push_back(outcomeOf(part, criterion));
-        // Inside a criterion; a group would only repeat what its parts cite.
-        const bool own = std::none_of(rule.rules.begin(), rule.rules.end(),
-                                      [](const Rule& part) { return part.kind == Rule::Kind::reference; });
-        return combine(std::move(parts), rule.kind, own);
+        bool citeAll = true;  // inside a criterion; a group would only repeat what its parts cite
+        for (const Rule& part : rule.rules) {
+            if (part.kind == Rule::Kind::reference) {
+                citeAll = false;
+                parts.push_back(&outcomeOf(part.target));
+            } else {
+                parts.push_back(&own.emplace_back(outcomeOf(part, criterion)));
+            }
+        }
+        return combine(parts, rule.kind, citeAll);
     }
 
 private:

@@ -101,6 +101,7 @@ private:
             if (fact_.definition->kind == Kind::count && fact_.absent == Basis::noneOnFile) return zero();
             return silence(fact_);
         }
+        if (chosen.size() == 1) return judgement(*chosen.front());
         std::vector<Outcome> outcomes;
         for (const Evidence* evidence : chosen) outcomes.push_back(judgement(*evidence));
         return agreed(std::move(outcomes), fact_);
@@ -117,7 +118,7 @@ private:
     Outcome agreed(std::vector<Outcome> outcomes, const Fact& fact) const {
         const bool agree = std::all_of(outcomes.begin(), outcomes.end(),
                                        [&](const Outcome& outcome) { return outcome.truth == outcomes.front().truth; });
-        if (agree) return combine(std::move(outcomes), Rule::Kind::all);
+        if (agree) return combine(outcomes, Rule::Kind::all);
         Outcome conflict = unknown(fact, Basis::conflicting);
         for (const Outcome& outcome : outcomes)
             conflict.evidence.insert(conflict.evidence.end(), outcome.evidence.begin(), outcome.evidence.end());
@@ -197,7 +198,7 @@ private:
 
         const bool anyCondition = !byCondition.empty();
         Outcome conditions;
-        if (anyCondition) conditions = combine(std::move(byCondition), Rule::Kind::any);
+        if (anyCondition) conditions = combine(byCondition, Rule::Kind::any);
         if (byResult.empty()) {
             if (anyCondition) return conditions;
             if (refuting != nullptr) return decided(Truth::False, *refuting);
@@ -222,7 +223,7 @@ private:
         std::vector<Outcome> both;
         both.push_back(std::move(conditions));
         both.push_back(std::move(results));
-        return combine(std::move(both), Rule::Kind::any);
+        return combine(both, Rule::Kind::any);
     }
 
     Outcome result(const Evidence& result, const std::optional<Window>& window) const {
@@ -383,7 +384,7 @@ private:
             std::vector<Outcome> both;
             both.push_back(std::move(second));
             both.push_back(std::move(first));
-            return combine(std::move(both), Rule::Kind::all);
+            return combine(both, Rule::Kind::all);
         }
         bool undated = false;
         for (const Evidence* later : affirming(fact_)) {

@@ -16,19 +16,19 @@ namespace {
 
 /// When a whole that rests on windows no longer holds: "or" when its last part ends, "and" when its first does. A part
 /// without an end keeps an "or" for ever.
-std::optional<fhir::Date> clearing(const std::vector<Outcome>& deciding, bool all, Basis basis) {
+std::optional<fhir::Date> clearing(std::span<const Outcome* const> parts, const Outcome& whole, bool all) {
     std::optional<fhir::Date> clears;
-    for (const Outcome& part : deciding) {
-        const bool counts = basis != Basis::washOut || part.basis == Basis::washOut;
-        if (!counts) continue;
-        if (!part.clearsOn) {
+    for (const Outcome* part : parts) {
+        if (part->truth != whole.truth) continue;
+        if (whole.basis == Basis::washOut && part->basis != Basis::washOut) continue;
+        if (!part->clearsOn) {
             if (!all) return std::nullopt;
             continue;
         }
         if (!clears) {
-            clears = part.clearsOn;
+            clears = part->clearsOn;
         } else {
-            clears = all ? std::min(*clears, *part.clearsOn) : std::max(*clears, *part.clearsOn);
+            clears = all ? std::min(*clears, *part->clearsOn) : std::max(*clears, *part->clearsOn);
         }
     }
     return clears;
@@ -42,33 +42,37 @@ void cite(const std::vector<const mapping::Evidence*>& from, std::vector<const m
 
 }  // namespace
 
-Outcome combine(std::vector<Outcome> parts, Rule::Kind kind, bool citeAll) {
-    if (parts.size() == 1) return std::move(parts.front());
+Outcome combine(std::span<const Outcome* const> parts, Rule::Kind kind, bool citeAll) {
+    if (parts.size() == 1) return *parts.front();
     const bool all = kind == Rule::Kind::all;
     Outcome whole;
     whole.truth = all ? Truth::True : Truth::False;
-    for (const Outcome& part : parts) {
-        whole.truth = all ? kleeneAnd(whole.truth, part.truth) : kleeneOr(whole.truth, part.truth);
-        whole.recorded = whole.recorded || part.recorded;
+    for (const Outcome* part : parts) {
+        whole.truth = all ? kleeneAnd(whole.truth, part->truth) : kleeneOr(whole.truth, part->truth);
+        whole.recorded = whole.recorded || part->recorded;
     }
-    std::vector<const mapping::Evidence*> context;
+    whole.basis = Basis::recorded;
+    std::size_t deciding = 0;
+    for (const Outcome* part : parts) {
+        if (part->truth != whole.truth) continue;
+        whole.wouldBe = ++deciding == 1 ? part->wouldBe : std::nullopt;
+        whole.basis = std::max(whole.basis, part->basis);
+        cite(part->evidence, whole.evidence);
+        whole.open.insert(whole.open.end(), part->open.begin(), part->open.end());
+    }
     if (citeAll && whole.truth == Truth::Unknown) {
-        for (const Outcome& part : parts) {
-            if (part.truth != Truth::Unknown) context.insert(context.end(), part.evidence.begin(), part.evidence.end());
+        for (const Outcome* part : parts) {
+            if (part->truth != Truth::Unknown) cite(part->evidence, whole.evidence);
         }
     }
-    std::erase_if(parts, [&](const Outcome& part) { return part.truth != whole.truth; });
-
-    whole.basis = Basis::recorded;
-    for (Outcome& part : parts) {
-        whole.basis = std::max(whole.basis, part.basis);
-        cite(part.evidence, whole.evidence);
-        whole.open.insert(whole.open.end(), part.open.begin(), part.open.end());
-    }
-    cite(context, whole.evidence);
-    if (parts.size() == 1) whole.wouldBe = parts.front().wouldBe;
-    whole.clearsOn = clearing(parts, all, whole.basis);
+    whole.clearsOn = clearing(parts, whole, all);
     return whole;
+}
+
+Outcome combine(const std::vector<Outcome>& parts, Rule::Kind kind) {
+    std::vector<const Outcome*> pointers;
+    for (const Outcome& part : parts) pointers.push_back(&part);
+    return combine(pointers, kind);
 }
 
 Outcome negate(Outcome outcome) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,7 +38,8 @@ struct Outcome {
 /// Kleene's "and" or "or" of parts. The parts that share the truth of the whole are the parts that decided it: their
 /// evidence, open ends and bases are the whole's. `parts` is not empty. With `citeAll` an unknown whole also cites what
 /// its decided parts rest on: a question about a value is read beside the value.
-Outcome combine(std::vector<Outcome> parts, Rule::Kind kind, bool citeAll = false);
+Outcome combine(std::span<const Outcome* const> parts, Rule::Kind kind, bool citeAll = false);
+Outcome combine(const std::vector<Outcome>& parts, Rule::Kind kind);
 
 /// Kleene's "not", with the same evidence.
 Outcome negate(Outcome outcome);

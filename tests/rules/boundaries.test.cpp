@@ -202,7 +202,7 @@ std::vector<std::string> around(const Limit& limit, const Notation& notation) {
     }
     // 80 g/L is no finite number of mmol/L: the last step below the limit and the first above it.
     const Rational steps = at / step;
-    const boost::multiprecision::cpp_int whole = numerator(steps) / denominator(steps);
+    const boost::multiprecision::cpp_int whole = numerator(steps.exact()) / denominator(steps.exact());
     for (const int more : {0, 1}) values.push_back(*digits(Rational(whole + more) * step));
     return values;
 }
@@ -282,7 +282,7 @@ TEST_CASE("a limit on age holds from the day of the birthday to the day before t
         if (limit.fact().name != "age") continue;
         ++tested;
         CAPTURE(limit.text());
-        const int years = static_cast<int>(limit.comparison().value);
+        const int years = limit.comparison().value.exact().convert_to<int>();
         const fhir::Date today = support::day(asOf);
         struct Row {
             fhir::Date birth;
