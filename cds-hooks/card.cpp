@@ -189,35 +189,51 @@ std::string mostUseful(const std::vector<const Evaluation*>& trials) {
     return text;
 }
 
+/// Whether a criterion still waits for a fact, recorded or told: what follows from that fact is not asked before it.
+bool waitsForFact(const std::vector<rules::Open>& open, std::size_t criterion) {
+    return std::any_of(open.begin(), open.end(),
+                       [&](const rules::Open& item) { return item.criterion == criterion && item.fact != nullptr; });
+}
+
+/// Every open question once, by the person who can answer it, with the criteria that wait for it.
 std::string questions(const std::vector<const Evaluation*>& trials) {
-    std::vector<std::pair<std::string, std::vector<std::string>>> asked;
+    struct Question {
+        std::string text;
+        std::vector<std::string> criteria;
+    };
+    static const std::string clinician = "treating clinician";
+    std::map<std::string, std::vector<Question>> asked;
     for (const Evaluation* evaluation : trials) {
         for (const Finding& finding : evaluation->findings) {
             if (!finding.criterion->required || finding.outcome.truth != Truth::Unknown) continue;
             for (const rules::Open& open : finding.outcome.open) {
                 if (open.question().empty()) continue;
-                const std::string question(open.question());
-                auto found = std::find_if(asked.begin(), asked.end(),
-                                          [&](const auto& entry) { return entry.first == question; });
-                if (found == asked.end()) found = asked.insert(asked.end(), {question, {}});
-                Lines::addOnce(found->second, evaluation->trial->id);
+                if (open.ask != nullptr && waitsForFact(finding.outcome.open, open.criterion)) continue;
+                const std::string by = open.ask == nullptr || open.ask->by.empty() ? clinician : open.ask->by;
+                std::vector<Question>& list = asked[by];
+                auto found = std::find_if(list.begin(), list.end(),
+                                          [&](const Question& entry) { return entry.text == open.question(); });
+                if (found == list.end()) found = list.insert(list.end(), {std::string(open.question()), {}});
+                Lines::addOnce(found->criteria,
+                               evaluation->trial->id + ' ' + evaluation->trial->criteria[open.criterion].id);
             }
         }
     }
     std::string text;
-    for (const auto& [question, ids] : asked) {
-        text += "- " + escapeMarkdown(question, 300) + " (";
-        if (ids.size() == trials.size() && ids.size() > 1) {
-            text += "all";
-        } else {
-            for (std::size_t i = 0; i < ids.size(); ++i) text += (i == 0 ? "" : ", ") + ids[i];
+    for (const auto& [by, list] : asked) {
+        text += "**For the " + escapeMarkdown(by) + " (" + std::to_string(list.size()) + ")**\n";
+        for (const Question& question : list) {
+            text += "- " + escapeMarkdown(question.text, 300) + " (";
+            for (std::size_t i = 0; i < question.criteria.size(); ++i)
+                text += (i == 0 ? "" : ", ") + question.criteria[i];
+            text += ")\n";
         }
-        text += ")\n";
+        text += '\n';
     }
     return text;
 }
 
-std::string newestRegistryText(const std::vector<const Evaluation*>& trials) {
+std::string registryTexts(const std::vector<const Evaluation*>& trials) {
     std::string text;
     for (const Evaluation* evaluation : trials) {
         const rules::Trial& trial = *evaluation->trial;
@@ -279,12 +295,11 @@ std::string detailMarkdown(const Screening& screening, const std::vector<const E
             text += count(lines.noneOnFile, "further criterion has", "further criteria have") +
                     " nothing on file against the patient (none on file is not a confirmed negative).\n\n";
     }
-    if (const std::string asked = questions(trials); !asked.empty())
-        text += "### Questions for a person\n" + asked + '\n';
+    if (const std::string asked = questions(trials); !asked.empty()) text += "### Questions for a person\n" + asked;
     text +=
         "A screening aid for professionals, not a decision: the trial site decides. Criteria from the registry texts "
         "(" +
-        newestRegistryText(trials) + "). Evaluated as of " + screening.facts.asOf.text() + ".\n";
+        registryTexts(trials) + "). Evaluated as of " + screening.facts.asOf.text() + ".\n";
     return text;
 }
 
