@@ -80,6 +80,16 @@ std::string sourceText(const Evidence& evidence) {
     return text;
 }
 
+/// A newer result that could not be used is named beside the one that decided.
+std::string newerUnused(const rules::Outcome& outcome) {
+    for (const Evidence* evidence : outcome.evidence) {
+        if (!mapping::isDecided(evidence->basis))
+            return "; newer, not used: " + evidenceText(*evidence) + " — " +
+                   std::string(mapping::word(evidence->basis));
+    }
+    return {};
+}
+
 void addOpen(const Finding& finding, const rules::Open& open, const Screening& screening, Lines& lines) {
     const std::string& id = finding.criterion->id;
     const Evidence* cited = nullptr;
@@ -152,10 +162,11 @@ Lines linesOf(const Evaluation& evaluation, const Screening& screening) {
             continue;
         }
         const Evidence& evidence = *outcome.evidence.front();
-        Lines::addOnce(lines.met, escapeMarkdown(evidence.fact->label) +
-                                      escapeMarkdown(limitText(finding.criterion->when, evidence)) + ": " +
+        const std::string limit = escapeMarkdown(limitText(finding.criterion->when, evidence));
+        const std::string negation = finding.criterion->inclusion || limit.empty() ? "" : "not ";
+        Lines::addOnce(lines.met, negation + escapeMarkdown(evidence.fact->label) + limit + ": " +
                                       escapeMarkdown(valueText(evidence)) + " · " + sourceText(evidence) + " (" +
-                                      finding.criterion->id + ")");
+                                      finding.criterion->id + ")" + newerUnused(outcome));
     }
     return lines;
 }
@@ -233,6 +244,28 @@ std::string questions(const std::vector<const Evaluation*>& trials) {
     return text;
 }
 
+std::string metText(const rules::Trial& trial, const Lines& lines) {
+    std::string text;
+    addSection(text, "Met", lines.met);
+    if (lines.noneOnFile > 0)
+        text += count(lines.noneOnFile, "further criterion has", "further criteria have") +
+                " nothing on file against the patient (none on file is not a confirmed negative).\n\n";
+    return text.empty() ? text : "### " + escapeMarkdown(trial.id) + " · what is met\n" + text;
+}
+
+/// How many facts a trial waits for that could be recorded: missing, too old, or not settled by what is on file.
+std::size_t openItems(const Evaluation& evaluation) {
+    std::vector<const mapping::FactDefinition*> facts;
+    for (const Finding& finding : evaluation.findings) {
+        if (!finding.criterion->required || finding.outcome.truth != Truth::Unknown) continue;
+        for (const rules::Open& open : finding.outcome.open) {
+            const bool counts = open.question().empty() && open.basis != Basis::notCovered;
+            if (counts && std::find(facts.begin(), facts.end(), open.fact) == facts.end()) facts.push_back(open.fact);
+        }
+    }
+    return facts.size();
+}
+
 std::string registryTexts(const std::vector<const Evaluation*>& trials) {
     std::string text;
     for (const Evaluation* evaluation : trials) {
@@ -253,10 +286,10 @@ std::string summaryText(const std::vector<const Evaluation*>& trials) {
         std::string item = evaluation.trial->id;
         if (!evaluation.trial->recruits()) {
             item += " (not yet open)";
-        } else if (!evaluation.missing.empty()) {
-            item += " (" + count(evaluation.missing.size(), "item", "items") + " missing)";
+        } else if (const std::size_t items = openItems(evaluation); items > 0) {
+            item += " (" + count(items, "item", "items") + " open)";
         } else {
-            item += " (questions only)";
+            item += evaluation.status == rules::Status::candidate ? " (questions only)" : " (not fully read)";
         }
         const std::string more = " and " + std::to_string(trials.size() - i) + " more";
         const std::string next = (i == 0 ? "" : ", ") + item;
@@ -270,6 +303,7 @@ std::string summaryText(const std::vector<const Evaluation*>& trials) {
 
 std::string detailMarkdown(const Screening& screening, const std::vector<const Evaluation*>& trials) {
     std::string text;
+    std::string met;  // comes last: what is open matters more
     if (const std::string useful = mostUseful(trials); !useful.empty()) text += "Most useful next: " + useful + "\n\n";
     for (const Evaluation* evaluation : trials) {
         const rules::Trial& trial = *evaluation->trial;
@@ -277,6 +311,7 @@ std::string detailMarkdown(const Screening& screening, const std::vector<const E
         text += escapeMarkdown(trial.title, 300) + "\n\n";
         text += "Recruitment status: **" + escapeMarkdown(recruitment(trial)) + "**";
         if (!trial.sponsor.empty()) text += " · " + escapeMarkdown(trial.sponsor);
+        for (const std::string& location : trial.locations) text += " · " + escapeMarkdown(location);
         text += "\n\n";
         const Lines lines = linesOf(*evaluation, screening);
         addSection(text, "Against", lines.against);
@@ -290,12 +325,10 @@ std::string detailMarkdown(const Screening& screening, const std::vector<const E
                 text += "- " + type + ": " + count(criteria.size(), "criterion", "criteria") + '\n';
             text += '\n';
         }
-        addSection(text, "Met", lines.met);
-        if (lines.noneOnFile > 0)
-            text += count(lines.noneOnFile, "further criterion has", "further criteria have") +
-                    " nothing on file against the patient (none on file is not a confirmed negative).\n\n";
+        met += metText(trial, lines);
     }
     if (const std::string asked = questions(trials); !asked.empty()) text += "### Questions for a person\n" + asked;
+    text += met;
     text +=
         "A screening aid for professionals, not a decision: the trial site decides. Criteria from the registry texts "
         "(" +

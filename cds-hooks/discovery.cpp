@@ -18,7 +18,11 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
     std::map<std::string, std::set<std::string>> codes;
     for (const mapping::CodeRow& row : vocabulary.rows()) {
         const mapping::FactDefinition& fact = vocabulary.facts()[row.fact];
-        const bool wanted = row.role == mapping::Role::accept && vocabulary.systemName(row.system) == "loinc" &&
+        // Findings whose absence counts are asked for by their SNOMED CT codes too, unless a laboratory test decides.
+        const std::string_view system = vocabulary.systemName(row.system);
+        const bool findingByCode =
+            system == "snomed" && fact.absentMeansNo && fact.derivation == mapping::Derivation::none;
+        const bool wanted = row.role == mapping::Role::accept && (system == "loinc" || findingByCode) &&
                             std::find(fact.sources.begin(), fact.sources.end(), "Observation") != fact.sources.end();
         if (!wanted || (fact.hint && fact.name != "inspiredOxygen")) continue;
         if (!codes.contains(fact.group)) order.push_back(fact.group);

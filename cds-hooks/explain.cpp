@@ -1,5 +1,6 @@
 #include "cds-hooks/explain.h"
 
+#include "cds-hooks/markdown.h"
 #include "cds-hooks/report.h"
 
 namespace cds_hooks {
@@ -33,7 +34,9 @@ private:
         return text;
     }
 
-    void line(std::size_t depth, const std::string& text) { text_ += std::string(2 * depth, ' ') + text + '\n'; }
+    void line(std::size_t depth, const std::string& text) {
+        text_ += std::string(2 * depth, ' ') + printable(text) + '\n';
+    }
 
     void addRule(const Rule& rule, std::size_t criterion, std::size_t depth) {
         const rules::Outcome outcome = rules::evaluateRule(trial_, criterion, rule, facts_);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -61,15 +62,17 @@ bool isBlank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n\xEF\xBB\xBF") == std::string_view::npos;
 }
 
-/// "{...}\n{": the first line is a whole object and another one follows.
-bool looksLikeLines(std::string_view text) {
+/// "{...}\n{": the first line is a whole object and another one follows. Nothing while the second has not been seen.
+std::optional<bool> looksLikeLines(std::string_view text) {
     const std::size_t start = text.find_first_not_of("\xEF\xBB\xBF \t\r\n");
-    if (start == std::string_view::npos || text[start] != '{') return false;
+    if (start == std::string_view::npos) return std::nullopt;
+    if (text[start] != '{') return false;
     const std::size_t lineEnd = text.find('\n', start);
-    if (lineEnd == std::string_view::npos) return false;
-    const std::size_t last = text.find_last_not_of(" \t\r\n", lineEnd);
+    if (lineEnd == std::string_view::npos) return std::nullopt;
     const std::size_t next = text.find_first_not_of(" \t\r\n", lineEnd);
-    return last > start && text[last] == '}' && next != std::string_view::npos && text[next] == '{';
+    if (next == std::string_view::npos) return std::nullopt;
+    const std::size_t last = text.find_last_not_of(" \t\r\n", lineEnd);
+    return last > start && text[last] == '}' && text[next] == '{';
 }
 
 class Reader {
@@ -104,6 +107,8 @@ private:
         std::size_t line = 1;
         bool tooLong = false;
         bool any = false;
+        bool sawLineBreak = false;
+        std::size_t searched = 0;  // of text: no line break before it
         const auto hand = [&](std::string whole, std::size_t number, const std::string& problem) {
             any = true;
             return take_({{name, number}, std::move(whole), problem});
@@ -112,7 +117,7 @@ private:
         // Cuts off whole lines; what is too long is dropped up to its end.
         const auto handLines = [&]() {
             std::size_t start = 0;
-            for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', start)) {
+            for (std::size_t end = text.find('\n', searched); end != std::string::npos; end = text.find('\n', start)) {
                 std::string_view one = std::string_view(text).substr(start, end - start);
                 start = end + 1;
                 const std::size_t number = line++;
@@ -128,27 +133,29 @@ private:
                 tooLong = true;
                 text.clear();
             }
+            searched = text.size();
             return true;
         };
         while (true) {
             const std::string_view bytes = stream.read();
             if (bytes.empty()) break;
+            // A first line can be as long as a chart: it is not searched again and again.
+            const bool lineBreak = !decided && (sawLineBreak || bytes.find('\n') != std::string_view::npos);
+            sawLineBreak = lineBreak;
             text.append(bytes);
-            if (!decided && text.find('\n') != std::string::npos && text.size() > 4096) {
-                decided = true;
-                lines = looksLikeLines(text);
+            if (lineBreak) {
+                if (const auto answer = looksLikeLines(text)) {
+                    decided = true;
+                    lines = *answer;
+                }
             }
             if (lines) {
                 if (!handLines()) return false;
             } else if (text.size() > mostBytes_) {
-                if (!decided && looksLikeLines(text)) {
-                    lines = decided = true;
-                    continue;
-                }
                 return hand("", 0, limit);
             }
         }
-        if (!lines && !decided && looksLikeLines(text)) lines = true;
+        if (!decided) lines = looksLikeLines(text).value_or(false);
         if (!stream.problem().empty()) return hand("", lines ? line : 0, stream.problem());
         if (!lines) return isBlank(text) ? hand("", 0, "the file is empty") : hand(std::move(text), 0, "");
         text += '\n';

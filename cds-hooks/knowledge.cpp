@@ -99,6 +99,9 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
             knowledge.trials.push_back(std::move(trial));
         });
     }
+    const bool anyTrial =
+        std::any_of(sorted.begin(), sorted.end(), [](const KnowledgeFile& file) { return isTrialFile(file.name); });
+    if (!anyTrial) problems.push_back({"rules/trials", "no trial file (NCT….json)"});
     knowledge.digest = digestOf(sorted);
     return knowledge;
 }

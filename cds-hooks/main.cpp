@@ -95,8 +95,8 @@ int checkTrials(const std::string& folder, const std::vector<std::string>& paths
         std::erase_if(files, [](const cds_hooks::KnowledgeFile& file) { return file.name != "facts.json"; });
         for (const std::string& path : paths) {
             std::ifstream stream(path, std::ios::binary);
-            if (!stream) {
-                spdlog::error("{}: cannot be read", path);
+            if (!stream || !std::filesystem::is_regular_file(path)) {
+                spdlog::error("{}: is not a file that can be read", path);
                 return usageOrKnowledgeError;
             }
             files.push_back({std::filesystem::path(path).filename().string(),
@@ -119,7 +119,11 @@ int listTrials(const cds_hooks::Knowledge& knowledge) {
     for (const rules::Trial& trial : knowledge.trials) {
         std::cout << trial.id << "  " << trial.recruitment << " ("
                   << (trial.recruitmentAsOf ? trial.recruitmentAsOf->text() : "date unknown") << ")  "
-                  << trial.criteria.size() << " criteria  " << trial.title << '\n';
+                  << trial.criteria.size() << " criteria  " << trial.title << '\n'
+                  << "             " << trial.phase << "; ages " << trial.minimumAge << " to " << trial.maximumAge
+                  << ", " << (trial.sex == "all" ? "any sex" : trial.sex);
+        for (const std::string& location : trial.locations) std::cout << "; " << location;
+        std::cout << '\n';
     }
     return 0;
 }
@@ -128,7 +132,8 @@ int run(int argc, char** argv) {
     CLI::App app{
         "cd7match: which of the CD7-directed CAR-T and CAR-NK trials may this patient enter, why, and what is "
         "missing? A screening aid for professionals; it never decides."};
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);
+    app.fallthrough();
     app.footer(
         "Examples:\n"
         "  cd7match replay charts/ --covers Condition,Observation\n"
@@ -202,21 +207,23 @@ int run(int argc, char** argv) {
     CLI::App* list = trialsCommand->add_subcommand("list", "List the trials");
 
     try {
-        // --version stands alone, so it is looked for before a subcommand is demanded.
-        for (int i = 1; i < argc; ++i) {
-            if (std::string_view(argv[i]) != "--version") continue;
-            const auto knowledge = readKnowledge("");
-            if (!knowledge) return usageOrKnowledgeError;
+        app.parse(argc, argv);
+        if (!version && app.get_subcommands().empty()) {
+            std::cerr << app.help();
+            return usageOrKnowledgeError;
+        }
+        if (check->parsed()) return checkTrials(knowledgeFolder, checked);
+        auto knowledge = readKnowledge(knowledgeFolder);
+        if (!knowledge) return usageOrKnowledgeError;
+        if (version) {
             std::cout << "cd7match " << cds_hooks::programVersion() << ", knowledge " << knowledge->digest << " ("
                       << knowledge->trials.size() << " trials, " << knowledge->vocabulary.facts().size() << " facts)\n";
             return 0;
         }
-        app.parse(argc, argv);
-        if (check->parsed()) return checkTrials(knowledgeFolder, checked);
-        auto knowledge = readKnowledge(knowledgeFolder);
-        if (!knowledge) return usageOrKnowledgeError;
         if (list->parsed()) return listTrials(*knowledge);
         if (serve->parsed()) {
+            if (serveAsOf == "latest")
+                throw CLI::ValidationError("--as-of", "a service evaluates as of a date or today, not latest");
             if (!serveAsOf.empty()) serveOptions.asOf = readAsOf(serveAsOf);
             serveOptions.limits.bodyBytes = mostBody << 20U;
             return cds_hooks::serve(*knowledge, serveOptions);

@@ -39,6 +39,21 @@ std::string shorten(std::string_view text, std::size_t most) {
     return std::string(text.substr(0, at)) + "…";
 }
 
+std::string printable(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+        const auto [point, length] = codePoint(text, at);
+        if (point == '\n' || point == '\t' || point == '\r') {
+            result += ' ';
+        } else if (!isInvisible(point)) {
+            result.append(text.substr(at, length));
+        }
+        at += length;
+    }
+    return result;
+}
+
 std::string escapeMarkdown(std::string_view text, std::size_t most) {
     const std::string cut = shorten(text, most);
     std::string escaped;
@@ -64,8 +79,14 @@ std::string escapeMarkdown(std::string_view text, std::size_t most) {
                     // "http:" alone would become a link.
                     escaped += cut.compare(at, 3, "://") == 0 ? "&#58;" : ":";
                     break;
+                case '.':
+                    // So would "www.".
+                    escaped += at >= 3 && (cut.compare(at - 3, 3, "www") == 0 || cut.compare(at - 3, 3, "WWW") == 0)
+                                   ? "&#46;"
+                                   : ".";
+                    break;
                 case '@':
-                    escaped += "&#64;";
+                    escaped += "&#64;&#8203;";  // an e-mail address would become a link
                     break;
                 case '\\':
                 case '`':

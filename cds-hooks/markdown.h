@@ -14,6 +14,10 @@ namespace cds_hooks {
 /// Source: CDS Hooks 2.0, Card.detail; viewers render raw HTML too.
 std::string escapeMarkdown(std::string_view text, std::size_t most = 200);
 
+/// Text for a terminal or a log: line breaks become spaces, control characters and direction marks are left out, so
+/// that what a chart holds can forge no line of ours.
+std::string printable(std::string_view text);
+
 /// The first `most` code points of a text, ending in "…" when something was cut. Never splits a code point.
 std::string shorten(std::string_view text, std::size_t most);
 

@@ -15,6 +15,7 @@
 
 #include "cds-hooks/explain.h"
 #include "cds-hooks/input.h"
+#include "cds-hooks/markdown.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
 #include "fhir/error.h"
@@ -49,7 +50,7 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Inp
         auto document = std::make_shared<fhir::json::Document>(std::move(input.text), limits);
         fhir::Chart chart = fhir::readBundle(std::move(document), options.coverage);
         fhir::Date asOf = options.asOf.value_or(options.today);
-        if (!options.asOf) asOf = mapping::latestDate(chart).value_or(options.today);
+        if (!options.asOf) asOf = mapping::latestDate(chart, options.today).value_or(options.today);
         const Screening screening = screen(knowledge, std::move(chart), asOf);
 
         Replayed replayed;
@@ -72,6 +73,9 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Inp
         return replayed;
     } catch (const fhir::Error& error) {
         return {"", error.what(), false};
+    } catch (const std::exception& error) {
+        // Out of memory, or our own mistake: this chart is lost, the others are not.
+        return {"", std::string("internal error: ") + error.what(), false};
     }
 }
 
@@ -84,6 +88,20 @@ public:
     int run() {
         const std::size_t threads = std::max<std::size_t>(1, options_.threads);
         std::vector<std::thread> workers;
+        // However the reading ends, the workers are told and waited for.
+        struct Finish {
+            Pipeline& pipeline;
+            std::vector<std::thread>& workers;
+            ~Finish() {
+                {
+                    const std::lock_guard lock(pipeline.mutex_);
+                    pipeline.done_ = true;
+                    pipeline.changed_.notify_all();
+                }
+                for (std::thread& worker : workers) worker.join();
+            }
+        };
+        auto finishing = std::make_unique<Finish>(*this, workers);
         if (threads > 1) {
             for (std::size_t i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
         }
@@ -96,15 +114,11 @@ public:
                 changed_.wait(lock, [&] { return next_ - written_ < threads * 4; });
                 tasks_.emplace_back(next_++, std::move(input));
                 changed_.notify_all();
-            }
+            }  // the lock is released here
+            const std::lock_guard lock(mutex_);
             return static_cast<bool>(out_);
         });
-        {
-            const std::lock_guard lock(mutex_);
-            done_ = true;
-            changed_.notify_all();
-        }
-        for (std::thread& worker : workers) worker.join();
+        finishing.reset();
         out_.flush();
         return close();
     }
@@ -139,7 +153,7 @@ private:
         } else {
             ++failed_;
             clearProgress();
-            spdlog::error("{}: {}", origin, replayed.problem);
+            spdlog::error("{}: {}", printable(origin), printable(replayed.problem));
         }
         showProgress();
     }

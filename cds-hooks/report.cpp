@@ -44,18 +44,25 @@ std::string valueText(const Evidence& evidence) {
 
 namespace {
 
-/// A JSON number: as it was written where JSON allows it ("1.50"), in plain digits otherwise ("012").
+/// So much of what a finding rests on is written out; a chart can hold the same result a thousand times.
+constexpr std::size_t mostEvidence = 50;
+
+/// A number as it was written where JSON allows it ("1.50"), in plain digits where it does not ("012"), and as a string
+/// when it is no number at all: what a chart holds never becomes JSON of ours.
 void writeNumber(Writer& writer, std::string_view text) {
-    const std::size_t digits = text.starts_with('-') ? 1 : 0;
-    const bool leadingZero =
-        text.size() > digits + 1 && text[digits] == '0' && text[digits + 1] >= '0' && text[digits + 1] <= '9';
-    if (leadingZero) {
-        if (const auto number = fhir::parseDecimal(text)) {
-            writer.number(fhir::decimalText(*number, 12));
-            return;
-        }
+    const auto number = fhir::parseDecimal(text);
+    if (!number) {
+        writer.string(text);
+        return;
     }
-    writer.number(text);
+    const std::size_t sign = text.starts_with('-') ? 1 : 0;
+    const bool leadingZero =
+        text.size() > sign + 1 && text[sign] == '0' && text[sign + 1] >= '0' && text[sign + 1] <= '9';
+    if (leadingZero) {
+        writer.number(fhir::decimalText(*number, 12));
+    } else {
+        writer.number(text);
+    }
 }
 
 void writeEvidence(Writer& writer, const Evidence& evidence) {
@@ -125,8 +132,12 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
         }
     }
     writer.name("evidence").beginArray();
-    for (const Evidence* evidence : outcome.evidence) writeEvidence(writer, *evidence);
-    writer.endArray().endObject();
+    for (std::size_t i = 0; i < std::min(mostEvidence, outcome.evidence.size()); ++i)
+        writeEvidence(writer, *outcome.evidence[i]);
+    writer.endArray();
+    if (outcome.evidence.size() > mostEvidence)
+        writer.name("moreEvidence").number(outcome.evidence.size() - mostEvidence);
+    writer.endObject();
 }
 
 void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation) {
@@ -180,7 +191,7 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
 
 std::string tableText(const Screening& screening, const Origin& origin) {
     std::string text =
-        patientReference(screening) + "  as of " + screening.facts.asOf.text() + "  (" + origin.text() + ")";
+        printable(patientReference(screening)) + "  as of " + screening.facts.asOf.text() + "  (" + origin.text() + ")";
     if (screening.facts.deceased) text += "  recorded as dead";
     text += '\n';
     const auto row = [&](std::string_view name, const std::string& value) {
@@ -203,7 +214,7 @@ std::string tableText(const Screening& screening, const Origin& origin) {
             failed += finding.criterion->id;
             if (!finding.outcome.evidence.empty()) {
                 const Evidence& evidence = *finding.outcome.evidence.front();
-                failed += " " + evidence.fact->label + " " + valueText(evidence);
+                failed += " " + evidence.fact->label + " " + shorten(printable(valueText(evidence)), 120);
             } else if (finding.outcome.basis == mapping::Basis::noneOnFile) {
                 failed += " (none on file)";
             }

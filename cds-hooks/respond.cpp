@@ -118,12 +118,18 @@ fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json
             coverage.set(expected.resourceType, expected.part, covered);
         }
     }
+    bool anythingSent = std::any_of(templates.begin(), templates.end(), [&](const PrefetchTemplate& expected) {
+        const Prefetched sentAs = classify(prefetch, expected.key);
+        return expected.key != "patient" && (sentAs == Prefetched::empty || sentAs == Prefetched::resource);
+    });
     // Keys that an analyst named otherwise are read, but prove nothing about completeness.
     for (const auto [key, value] : prefetch.members()) {
         const bool isKnown = std::find(known.begin(), known.end(), key) != known.end();
         if (!isKnown && value["resourceType"].text() == "Bundle")
             sources.push_back({value, "prefetch." + std::string(key)});
     }
+    anythingSent = anythingSent || sources.size() > 1;
+    if (!anythingSent) throw Refusal{412, "required", "prefetch holds the Patient and nothing else"};
     return fhir::readChart(std::move(document), sources, std::move(coverage));
 }
 

@@ -16,6 +16,12 @@ struct Screening {
     fhir::Chart chart;
     mapping::Facts facts;
     std::vector<rules::Evaluation> evaluations;  ///< one for each trial of the knowledge, in its order
+
+    Screening() = default;
+    Screening(Screening&&) = default;
+    Screening& operator=(Screening&&) = default;
+    Screening(const Screening&) = delete;  // the evaluations would point into the facts of the other
+    Screening& operator=(const Screening&) = delete;
 };
 
 /// The line of functions that every use of the program goes through: facts from the chart, judgement from the facts.

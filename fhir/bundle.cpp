@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <map>
 #include <optional>
 
@@ -62,7 +63,16 @@ struct Collection {
     std::vector<Found> patients;
     std::vector<Found> others;  ///< Observations and Conditions
     std::vector<Issue> issues;
+    std::size_t moreIssues = 0;
     bool withheld = false;
+
+    void report(std::string path, std::string message) {
+        if (issues.size() < mostIssues) {
+            issues.push_back({std::move(path), std::move(message)});
+        } else {
+            ++moreIssues;
+        }
+    }
 };
 
 /// An OperationOutcome among results that says that something is missing, as opposed to "nothing was found".
@@ -81,6 +91,21 @@ bool saysWithheld(Value operationOutcome) {
     return false;
 }
 
+/// A page that was cut: the server counted more matches than it sent (FHIR R4, Bundle.total).
+bool holdsLessThanTotal(Value bundle) {
+    std::size_t total = 0;
+    const std::string_view text = bundle["total"].text();
+    if (bundle["type"].text() != "searchset" ||
+        std::from_chars(text.data(), text.data() + text.size(), total).ec != std::errc() || text.empty())
+        return false;
+    std::size_t matches = 0;
+    for (const Value entry : bundle["entry"].items()) {
+        const std::string_view mode = entry["search"]["mode"].text();
+        matches += entry["resource"] && (mode.empty() || mode == "match");
+    }
+    return matches < total;
+}
+
 void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
 
 void collectBundle(Value bundle, const std::string& path, Collection& collection) {
@@ -88,6 +113,7 @@ void collectBundle(Value bundle, const std::string& path, Collection& collection
     for (const Value link : bundle["link"].items()) {
         if (link["relation"].text() == "next") collection.withheld = true;
     }
+    if (holdsLessThanTotal(bundle)) collection.withheld = true;
     std::size_t index = 0;
     for (const Value entry : bundle["entry"].items()) {
         const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
@@ -95,8 +121,8 @@ void collectBundle(Value bundle, const std::string& path, Collection& collection
             if (const Value resource = entry["resource"])
                 collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
         } catch (const Error& error) {
-            collection.issues.push_back(
-                {entryPath + ".resource." + error.path(), "resource left out: " + std::string(error.what())});
+            collection.report(entryPath + ".resource." + error.path(),
+                              "resource left out: " + std::string(error.what()));
         }
     }
 }
@@ -110,7 +136,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
             try {
                 collect(item, itemPath, {}, collection);
             } catch (const Error& error) {
-                collection.issues.push_back({itemPath, "resource left out: " + std::string(error.what())});
+                collection.report(itemPath, "resource left out: " + std::string(error.what()));
             }
         }
         return;
@@ -126,7 +152,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
-        collection.issues.push_back({path, value.isObject() ? "has no resourceType" : "is not a resource"});
+        collection.report(path, value.isObject() ? "has no resourceType" : "is not a resource");
     }
 }
 
@@ -195,7 +221,9 @@ bool isNewer(Value left, Value right) {
 
 /// The same resource counts once; of several versions the newest does. Versions that nothing tells apart all stay: if
 /// they say different things, that is a conflict to be shown.
-void removeDuplicates(std::vector<Found>& resources) {
+void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues) {
+    constexpr std::size_t mostVersions = 32;
+    std::size_t tooMany = 0;
     std::map<std::string, std::vector<std::size_t>, std::less<>> seen;
     std::vector<bool> drop(resources.size(), false);
     for (std::size_t i = 0; i < resources.size(); ++i) {
@@ -206,6 +234,11 @@ void removeDuplicates(std::vector<Found>& resources) {
                               ? std::string(resource["resourceType"].text()) + '/' + std::string(id)
                               : std::string(resources[i].fullUrl);
         auto& earlier = seen[std::move(key)];
+        if (earlier.size() >= mostVersions) {
+            drop[i] = true;
+            ++tooMany;
+            continue;
+        }
         for (const std::size_t other : earlier) {
             if (drop[other] || drop[i]) continue;
             if (sameJson(resource, resources[other].resource) || isNewer(resources[other].resource, resource)) {
@@ -216,6 +249,8 @@ void removeDuplicates(std::vector<Found>& resources) {
         }
         earlier.push_back(i);
     }
+    if (tooMany > 0)
+        issues.push_back({"", std::to_string(tooMany) + " further versions of the same resource left out"});
     std::size_t kept = 0;
     for (std::size_t i = 0; i < resources.size(); ++i) {
         if (drop[i]) continue;
@@ -240,7 +275,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
         chart.issues.push_back(
             {"", "incomplete: there are further pages, or the server says that something was left out"});
 
-    removeDuplicates(collection.patients);
+    removeDuplicates(collection.patients, chart.issues);
     if (collection.patients.empty()) throw Error("", "no Patient resource");
     if (collection.patients.size() > 1)
         throw Error(collection.patients[1].path, "a second Patient; a chart is one patient's (the first stands at " +
@@ -249,7 +284,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.patient = readPatient(found.resource, found.path, chart.issues);
     chart.patient.fullUrl = found.fullUrl;
 
-    removeDuplicates(collection.others);
+    removeDuplicates(collection.others, chart.issues);
     std::size_t foreign = 0;
     for (Found& other : collection.others) {
         try {
@@ -268,21 +303,38 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     if (foreign > 0)
         chart.issues.push_back(
             {"", std::to_string(foreign) + " resource(s) about somebody or something else left out"});
-    if (chart.issues.size() > mostIssues) {
-        const std::size_t more = chart.issues.size() - mostIssues;
-        chart.issues.resize(mostIssues);
-        chart.issues.push_back({"", "and " + std::to_string(more) + " more issues"});
-    }
+    limitIssues(chart.issues, collection.moreIssues);
     return chart;
 }
 
+void limitIssues(std::vector<Issue>& issues, std::size_t more) {
+    if (issues.size() > mostIssues) {
+        more += issues.size() - mostIssues;
+        issues.resize(mostIssues);
+    }
+    if (more > 0) issues.push_back({"", "and " + std::to_string(more) + " more issues"});
+}
+
 bool withholds(Value bundle) {
+    if (holdsLessThanTotal(bundle)) return true;
     for (const Value entry : bundle["entry"].items()) {
         const Value resource = entry["resource"];
         if (resource["resourceType"].text() == "OperationOutcome" && saysWithheld(resource)) return true;
     }
     return false;
 }
+
+namespace {
+
+/// The name of a resource type; what is none may be anything, a person's name too, and is not repeated.
+std::string shownName(std::string_view name) {
+    const bool isName = name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+                            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                        });
+    return isName ? std::string(name) : "no resource type";
+}
+
+}  // namespace
 
 Chart readBundle(std::shared_ptr<const json::Document> document, Coverage coverage) {
     const Value root = document->root();
@@ -292,7 +344,7 @@ Chart readBundle(std::shared_ptr<const json::Document> document, Coverage covera
         if (type != "Bundle")
             throw Error("resourceType", type.empty()
                                             ? "missing; a Bundle is needed"
-                                            : "is " + std::string(type.substr(0, 64)) + "; a Bundle is needed");
+                                            : "is " + shownName(type) + "; a Bundle is needed");
     }
     Chart chart = readChart(std::move(document), {{root, ""}}, std::move(coverage));
     if (chart.incomplete) chart.coverage.limitToPartly();

@@ -66,7 +66,11 @@ struct Source {
 /// Error when there is no Patient, or two different ones.
 Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage);
 
-/// Whether a Bundle holds an OperationOutcome that says something was left out, as opposed to "nothing was found".
+/// Cuts a list of issues to a length that a person reads, and says how many more there were.
+void limitIssues(std::vector<Issue>& issues, std::size_t more = 0);
+
+/// Whether a Bundle says that something was left out: by an OperationOutcome (as opposed to "nothing was found"), or
+/// by a total above what it holds.
 bool withholds(json::Value bundle);
 
 /// Reads the chart of one stored Bundle or bare array of resources; an incomplete one covers no type completely.

@@ -14,23 +14,35 @@ namespace fhir::json {
 namespace {
 
 /// Where the lines of a text begin. Taken before the text is parsed in place, which leaves escaped line breaks behind.
-std::vector<std::size_t> lineStarts(std::string_view text) {
-    std::vector<std::size_t> starts{0};
-    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
-        starts.push_back(at + 1);
+/// A text of more than a million lines is counted up to there.
+std::vector<std::uint32_t> lineStarts(std::string_view text) {
+    constexpr std::size_t most = 1'000'000;
+    std::vector<std::uint32_t> starts{0};
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos && starts.size() < most;
+         at = text.find('\n', at + 1))
+        starts.push_back(static_cast<std::uint32_t>(at + 1));
     return starts;
 }
 
-std::string place(const std::vector<std::size_t>& starts, std::size_t offset) {
+std::string place(const std::vector<std::uint32_t>& starts, std::size_t offset) {
     const auto line = std::upper_bound(starts.begin(), starts.end(), offset) - starts.begin();
     const std::size_t start = starts[static_cast<std::size_t>(line) - 1];
     return "line " + std::to_string(line) + ", column " + std::to_string(offset - start + 1);
 }
 
+/// A member's name as a message may repeat it. FHIR names are short words; anything else may be a person's.
+std::string_view shownName(std::string_view name) {
+    const bool isName =
+        name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        });
+    return isName ? name : "…";
+}
+
 /// Turns RapidJSON's events into nodes and knows at every moment where it is.
 class Builder {
 public:
-    Builder(std::vector<Node>& nodes, std::size_t depth) : nodes_(nodes), depth_(depth) {}
+    Builder(std::vector<Node>& nodes, const Limits& limits) : nodes_(nodes), limits_(limits) {}
 
     bool Null() { return add(Kind::null, {}); }
     bool Bool(bool value) { return add(Kind::boolean, value ? "true" : "false"); }
@@ -54,6 +66,7 @@ public:
     bool Double(double) { return false; }
 
     bool tooDeep() const { return tooDeep_; }
+    bool tooMany() const { return nodes_.size() > limits_.values; }
 
     /// Where the parser is: "entry[12].resource".
     std::string path() const {
@@ -63,8 +76,7 @@ public:
                 path += '[' + std::to_string(container.count == 0 ? 0 : container.count - 1) + ']';
             } else if (!container.name.empty()) {
                 if (!path.empty()) path += '.';
-                // A member name can be as long as the document; a message is for people.
-                path += std::string(container.name.substr(0, 64));
+                path += shownName(container.name);
             }
         }
         return path;
@@ -83,13 +95,13 @@ private:
     bool add(Kind kind, std::string_view text) {
         count();
         nodes_.push_back({text, 1, kind});
-        return true;
+        return !tooMany();
     }
     bool open(Kind kind) {
         add(kind, {});
         open_.push_back({nodes_.size() - 1, 0, {}});
-        tooDeep_ = open_.size() > depth_;
-        return !tooDeep_;
+        tooDeep_ = open_.size() > limits_.depth;
+        return !tooDeep_ && !tooMany();
     }
     bool close() {
         Node& node = nodes_[open_.back().node];
@@ -99,7 +111,7 @@ private:
     }
 
     std::vector<Node>& nodes_;
-    std::size_t depth_;
+    const Limits& limits_;
     std::vector<Open> open_;
     bool tooDeep_ = false;
 };
@@ -116,9 +128,9 @@ Document::Document(std::string text, const Limits& limits) : text_(std::move(tex
         throw Error(place(lineStarts(text_), invalid),
                     text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
 
-    const std::vector<std::size_t> lines = lineStarts(text_);
+    const std::vector<std::uint32_t> lines = lineStarts(text_);
     nodes_.reserve(text_.size() / 16 + 16);
-    Builder builder(nodes_, limits.depth);
+    Builder builder(nodes_, limits);
     rapidjson::InsituStringStream stream(text_.data() + start);
     rapidjson::Reader reader;
     constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
@@ -126,6 +138,9 @@ Document::Document(std::string text, const Limits& limits) : text_(std::move(tex
     if (builder.tooDeep())
         throw Error(place(lines, start + result.Offset()),
                     "nested deeper than the limit of " + std::to_string(limits.depth) + " levels");
+    if (builder.tooMany())
+        throw Error(place(lines, start + result.Offset()),
+                    "more values than the limit of " + std::to_string(limits.values));
     if (result.IsError()) {
         std::string where = place(lines, start + result.Offset());
         if (const std::string path = builder.path(); !path.empty()) where += " (" + path + ")";
@@ -140,7 +155,7 @@ Value Value::operator[](std::string_view name) const {
         if (found.node() == nullptr) {
             found = value;
         } else if (!sameJson(found, value)) {
-            throw Error(std::string(name), "stands twice with different values");
+            throw Error(std::string(shownName(name)), "stands twice with different values");
         }
     }
     return found;

@@ -22,6 +22,7 @@ namespace fhir::json {
 struct Limits {
     std::size_t bytes = std::size_t{64} << 20;
     std::size_t depth = 64;
+    std::size_t values = 8'000'000;  ///< values and names; a chart of 64 MB has about half as many
 };
 
 enum class Kind : std::uint8_t { null, boolean, number, string, array, object };

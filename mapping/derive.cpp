@@ -40,6 +40,9 @@ std::vector<const Evidence*> usable(const Fact& fact) {
     return result;
 }
 
+/// More relapses than anybody has; what a broken chart holds beyond them changes nothing.
+constexpr std::size_t mostRelapses = 100;
+
 class Deriver {
 public:
     Deriver(Facts& facts, const fhir::Chart& chart, const Vocabulary& vocabulary)
@@ -219,6 +222,21 @@ private:
         fact.results = {std::move(evidence)};
     }
 
+    /// Of results that time does not tell apart the lowest and the highest: the clearance lies between what they give.
+    static std::vector<const Evidence*> extremes(const std::vector<const Evidence*>& results) {
+        if (results.size() < 3) return results;
+        const auto byLow = [](const Evidence* a, const Evidence* b) {
+            if (!a->value.low || !b->value.low) return !a->value.low && b->value.low;
+            return *a->value.low < *b->value.low;
+        };
+        const auto byHigh = [](const Evidence* a, const Evidence* b) {
+            if (!a->value.high || !b->value.high) return a->value.high && !b->value.high;
+            return *a->value.high < *b->value.high;
+        };
+        return {*std::min_element(results.begin(), results.end(), byLow),
+                *std::max_element(results.begin(), results.end(), byHigh)};
+    }
+
     std::vector<Evidence> cockcroftGaultResults(Fact& fact) {
         std::vector<Evidence> results;
         const Fact* creatinine = named("creatinine");
@@ -245,8 +263,8 @@ private:
             return results;
         }
 
-        for (const Evidence* serum : creatinines) {
-            for (const Evidence* kilograms : weights) {
+        for (const Evidence* serum : extremes(creatinines)) {
+            for (const Evidence* kilograms : extremes(weights)) {
                 const auto value = cockcroftGault(
                     {ages.front()->value, kilograms->value, serum->value, chart_.patient.gender == "female"});
                 if (!value) continue;
@@ -312,7 +330,7 @@ private:
             for (Evidence& result : *results) {
                 if (result.detail.empty()) result.detail = "oxygen supply not stated";
                 const bool onAir = result.detail == "on room air";
-                const bool onOxygen = result.detail == "on oxygen";
+                const bool onOxygen = result.detail == "on oxygen" || result.detail == "oxygen supply unclear";
                 if (onOxygen || (roomAir && !onAir)) {
                     result.value.low.reset();
                     result.value.lowOpen = false;
@@ -372,7 +390,9 @@ private:
                 for (Evidence& condition : fact->conditions) {
                     if (!condition.review || condition.detail == notConfirmed) continue;
                     condition.basis = Basis::recorded;
-                    condition.inputs = stating;
+                    condition.inputs.assign(
+                        stating.begin(),
+                        stating.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(stating.size(), 4)));
                     condition.detail = "T lineage is stated by another code";
                 }
             } else if (b) {
@@ -402,14 +422,18 @@ private:
         }
     }
 
+    static std::set<std::size_t> resourcesOf(const Fact& fact) {
+        std::set<std::size_t> indices;
+        for (const Evidence& condition : fact.conditions) indices.insert(condition.resourceIndex);
+        return indices;
+    }
+
     void relapse(Fact& fact) {
         const Fact* malignancy = named("hematologicMalignancy");
         if (malignancy == nullptr) return;
+        const std::set<std::size_t> known = resourcesOf(fact);
         for (const Evidence& condition : malignancy->conditions) {
-            if (!condition.relapse) continue;
-            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(),
-                                           [&](const Evidence& own) { return sameResource(own, condition); });
-            if (known) continue;
+            if (!condition.relapse || known.contains(condition.resourceIndex)) continue;
             Evidence evidence = condition;
             evidence.fact = fact.definition;
             // The onset of the Condition is the onset of the disease, not of its relapse.
@@ -424,10 +448,9 @@ private:
         const Fact* malignancy = named("hematologicMalignancy");
         const Fact* relapse = named("relapse");
         if (malignancy == nullptr || relapse == nullptr) return;
+        const std::set<std::size_t> known = resourcesOf(fact);
         for (const Evidence& condition : malignancy->conditions) {
-            const bool known = std::any_of(fact.conditions.begin(), fact.conditions.end(),
-                                           [&](const Evidence& own) { return sameResource(own, condition); });
-            if (condition.state != State::remission || known) continue;
+            if (condition.state != State::remission || known.contains(condition.resourceIndex)) continue;
             fact.conditions.push_back(condition);
             fact.conditions.back().fact = fact.definition;
         }
@@ -436,8 +459,13 @@ private:
             condition.date = condition.end;
             condition.history = !condition.end.has_value();
         }
+        std::set<std::size_t> leukemias;
+        for (const std::string_view name :
+             {"acuteMyeloidLeukemia", "acutePromyelocyticLeukemia", "lymphoblasticLeukemiaOrLymphoma"}) {
+            if (const Fact* leukemia = named(name)) leukemias.merge(resourcesOf(*leukemia));
+        }
         for (const Evidence& condition : relapse->conditions) {
-            if (!isDecided(condition.basis) || !isLeukemia(condition)) continue;
+            if (!isDecided(condition.basis) || !leukemias.contains(condition.resourceIndex)) continue;
             Evidence evidence = condition;
             evidence.fact = fact.definition;
             evidence.basis = Basis::derived;
@@ -446,18 +474,6 @@ private:
             evidence.detail = "a relapse is on file";
             fact.conditions.push_back(std::move(evidence));
         }
-    }
-
-    bool isLeukemia(const Evidence& relapse) {
-        for (const std::string_view name :
-             {"acuteMyeloidLeukemia", "acutePromyelocyticLeukemia", "lymphoblasticLeukemiaOrLymphoma"}) {
-            const Fact* fact = named(name);
-            if (fact == nullptr) continue;
-            for (const Evidence& condition : fact->conditions) {
-                if (sameResource(condition, relapse)) return true;
-            }
-        }
-        return false;
     }
 
     /// The days on which relapses began, as far as an onset says so: the day a relapse was written down is not its own.
@@ -472,6 +488,7 @@ private:
                 return other->date->first <= condition.date->last && condition.date->first <= other->date->last;
             });
             if (!known) relapses.push_back(&condition);
+            if (relapses.size() == mostRelapses) break;
         }
         std::sort(relapses.begin(), relapses.end(),
                   [](const Evidence* a, const Evidence* b) { return a->date->first < b->date->first; });
@@ -490,7 +507,9 @@ private:
         evidence.value = Interval::atLeast(Rational(count));
         evidence.valueText = std::to_string(count);
         evidence.comparator = ">=";
-        evidence.inputs = relapse->conditions;
+        evidence.inputs.assign(relapse->conditions.begin(),
+                               relapse->conditions.begin() +
+                                   static_cast<std::ptrdiff_t>(std::min(relapse->conditions.size(), mostRelapses)));
         fact.results = {std::move(evidence)};
     }
 

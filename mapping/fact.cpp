@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "mapping/condition.h"
 #include "mapping/derive.h"
@@ -52,6 +53,29 @@ Basis silence(const FactDefinition& fact, const fhir::Chart& chart, bool unrecog
 bool carriesNoCode(const fhir::Observation& observation) {
     return std::all_of(observation.result.code.coding.begin(), observation.result.code.coding.end(),
                        [](const fhir::Coding& coding) { return coding.code.empty(); });
+}
+
+/// Results that cannot decide and are newer than the one that does: a person must see them beside it.
+std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::vector<Evidence>& chosen) {
+    constexpr std::size_t most = 3;
+    std::vector<const Evidence*> newer;
+    for (const Evidence& result : all) {
+        const bool used =
+            std::any_of(chosen.begin(), chosen.end(), [&](const Evidence& e) { return sameResource(e, result); });
+        if (used || isDecided(result.basis) || result.detail == "the value is recorded as absent") continue;
+        const bool older = std::any_of(chosen.begin(), chosen.end(), [&](const Evidence& e) {
+            return e.date && (!result.date || result.date->first <= e.date->last);
+        });
+        if (!older) newer.push_back(&result);
+    }
+    std::sort(newer.begin(), newer.end(), [](const Evidence* a, const Evidence* b) {
+        const auto time = [](const Evidence* e) { return e->date ? e->date->first : 0; };
+        return std::tuple(time(b), b->id) < std::tuple(time(a), a->id);
+    });
+    if (newer.size() > most) newer.resize(most);
+    std::vector<Evidence> shown;
+    for (const Evidence* result : newer) shown.push_back(*result);
+    return shown;
 }
 
 /// A positive result that time does not take back (ruling 5): alone it decides, against a later negative it conflicts.
@@ -106,6 +130,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 
         fact.results = selectNewest(all);
         std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
+        fact.shown = newerUnused(all, fact.results);
         if (definition.positiveStays) keepPositive(fact, all);
         markStale(fact.results, asOf);
         for (const Method& method : definition.methods) {
@@ -119,10 +144,10 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         }
         for (const Evidence& result : all) {
             if (isDecided(result.basis) && result.positive == true && result.date) fact.positives.push_back(result);
-            if (result.basis == Basis::unconfirmed) fact.shown.push_back(result);
         }
     }
     derive(facts, chart, vocabulary);
+    fhir::limitIssues(facts.issues);
     return facts;
 }
 
@@ -135,16 +160,22 @@ std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const
     return uncovered;
 }
 
-std::optional<fhir::Date> latestDate(const fhir::Chart& chart) {
+std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAfter) {
     std::optional<fhir::Date> latest;
     const auto see = [&](const std::optional<fhir::DateTime>& date) {
-        if (date && (!latest || date->firstDay() > *latest)) latest = date->firstDay();
+        if (!date || date->firstDay() > notAfter) return;
+        if (!latest || date->firstDay() > *latest) latest = date->firstDay();
     };
     for (const fhir::Observation& observation : chart.observation) {
+        if (observation.status == "entered-in-error" || observation.status == "cancelled") continue;
         see(observation.effective);
         see(observation.issued);
     }
     for (const fhir::Condition& condition : chart.condition) {
+        using Verification = fhir::VerificationStatus;
+        if (condition.verificationStatus == Verification::refuted ||
+            condition.verificationStatus == Verification::enteredInError)
+            continue;
         see(condition.onset);
         see(condition.abatement);
         see(condition.recordedDate);

@@ -99,7 +99,7 @@ struct Fact {
     std::vector<Evidence> byMethod;    ///< the same for every method that some result states
     std::vector<Evidence> conditions;  ///< Conditions, whatever their status
     std::vector<Evidence> positives;   ///< every usable positive result, dated
-    std::vector<Evidence> shown;       ///< shown to a person, never evaluated
+    std::vector<Evidence> shown;       ///< newer than the result that counts, and of no use: shown, never evaluated
     Basis absent = Basis::missing;     ///< what it means when nothing above says anything
     std::string detail;                ///< why nothing could be derived: "needs bodyWeight"
 };
@@ -124,7 +124,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage);
 
 /// The newest clinical date of the chart (effective, issued, onset, abatement, recorded), nothing when it holds none. A
-/// year or month counts from its first day.
-std::optional<fhir::Date> latestDate(const fhir::Chart& chart);
+/// year or month counts from its first day; what is refuted, in error, or dated after `notAfter` does not count.
+std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAfter);
 
 }  // namespace mapping

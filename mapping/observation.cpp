@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
+#include <tuple>
+#include <unordered_set>
 
 namespace mapping {
 
@@ -138,7 +141,7 @@ public:
         }
         std::size_t future = 0;
         for (const fhir::Observation& observation : chart_.observation) {
-            if (observation.status == "entered-in-error" || observation.status == "cancelled") continue;
+            if (!isFinal(observation) && observation.status != "preliminary") continue;
             const auto& date = observation.effective ? observation.effective : observation.issued;
             if (date && date->firstDay() > asOf_) {
                 ++future;
@@ -163,6 +166,8 @@ private:
                     const fhir::ObservationResult* component) {
         matches_.clear();
         addMatches(result.code, matches_);
+        readByOneFact_ = std::all_of(matches_.begin(), matches_.end(),
+                                     [&](const Match& match) { return match.fact == matches_.front().fact; });
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
             if (match.role == Role::reject || match.role == Role::answer || match.role == Role::remission) continue;
@@ -202,9 +207,6 @@ private:
             evidence.indeterminate = false;
             evidence.basis = Basis::unconfirmed;
             evidence.detail = "preliminary";
-        } else if (!isFinal(observation)) {
-            evidence.basis = Basis::missing;
-            evidence.detail = "status is not final";
         } else if (match.role == Role::review && isDecided(evidence.basis)) {
             evidence.basis = Basis::unconfirmed;
             evidence.detail = "a related code that does not decide";
@@ -288,6 +290,9 @@ private:
         if (quantity.value.empty() && high.value.empty()) {
             evidence.basis = Basis::missing;
             evidence.detail = "no number";
+            const bool said = value.kind != ValueKind::none || !result.interpretation.empty();
+            if (said && readByOneFact_ && reported_.insert(observation.path).second)
+                issues_.push_back({observation.path + ".value[x]", "the value of " + fact.label + " cannot be read"});
             return;
         }
         // The fields of one JSON number: "low" and "high" of a range without one of them are open ends.
@@ -325,9 +330,7 @@ private:
         }
         const std::string_view unit = quantity.unit.empty() ? quantity.code : quantity.unit;
         const std::string path = observation.path + ".valueQuantity.unit";
-        const bool reported =
-            std::any_of(issues_.begin(), issues_.end(), [&](const fhir::Issue& issue) { return issue.path == path; });
-        if (reported) return;  // several facts read the same result
+        if (!reported_.insert(path).second) return;  // several facts read the same result
         issues_.push_back({path, unit.empty()
                                      ? "no unit; one of " + known + " is needed"
                                      : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known});
@@ -656,7 +659,8 @@ private:
         if (!asked || oxygen_ == nullptr) return {};
         bool air = false;
         bool oxygen = false;
-        const auto readOne = [&](const fhir::ObservationResult& result) { readOxygen(result, air, oxygen); };
+        bool unclear = false;
+        const auto readOne = [&](const fhir::ObservationResult& result) { readOxygen(result, air, oxygen, unclear); };
         readOne(observation.result);
         for (const fhir::ObservationResult& component : observation.component) readOne(component);
         const auto readWords = [&](std::string_view text) {
@@ -670,9 +674,19 @@ private:
         for (const fhir::Coding& coding : observation.method.coding) readWords(coding.display);
         for (const std::string_view text : observation.texts) readWords(text);
         for (const fhir::Observation* sibling : oxygenObservations_) {
-            if (sibling == &observation || !observation.effective || sibling->effective != observation.effective)
-                continue;
-            readOne(sibling->result);
+            if (sibling == &observation || !observation.effective || !sibling->effective) continue;
+            if (sibling->effective != observation.effective) {
+                // Oxygen recorded the same day leaves open whether it was given at that moment; air then says nothing.
+                bool otherAir = false;
+                bool otherOxygen = false;
+                readOxygen(sibling->result, otherAir, otherOxygen, unclear);
+                const bool sameDay = sibling->effective->firstDay() <= observation.effective->lastDay() &&
+                                     observation.effective->firstDay() <= sibling->effective->lastDay();
+                if (!sameDay || !otherOxygen) continue;
+                unclear = true;
+            } else {
+                readOne(sibling->result);
+            }
             Evidence input;
             input.fact = oxygen_;
             input.resourceType = "Observation";
@@ -680,8 +694,8 @@ private:
             input.date = sibling->effective;
             inputs.push_back(std::move(input));
         }
-        if (air == oxygen) return {};
-        return air ? "on room air" : "on oxygen";
+        if (air != oxygen) return air ? "on room air" : "on oxygen";
+        return unclear ? "oxygen supply unclear" : "";
     }
 
     void sayOxygenCode(const fhir::CodeableConcept& concept_, bool& air, bool& oxygen) const {
@@ -692,7 +706,7 @@ private:
     }
 
     /// What the vocabulary's inspired oxygen says: a fraction (21 % is air), a flow (0 is air), or a code.
-    void readOxygen(const fhir::ObservationResult& result, bool& air, bool& oxygen) const {
+    void readOxygen(const fhir::ObservationResult& result, bool& air, bool& oxygen, bool& unclear) const {
         // A code whose value is "no" says the opposite, and what that is nobody knows.
         const bool denied = result.value.kind == fhir::ObservationValue::Kind::boolean && !result.value.boolean;
         if (!denied) sayOxygenCode(result.code, air, oxygen);
@@ -703,7 +717,10 @@ private:
         });
         if (!isOxygen || result.value.kind != fhir::ObservationValue::Kind::quantity) return;
         const Measured measured = measure(result.value.quantity, *oxygen_, vocabulary_);
-        if (!isDecided(measured.basis) || !measured.value.isPoint()) return;
+        if (!isDecided(measured.basis) || !measured.value.isPoint()) {
+            unclear = true;  // oxygen was written down, and how much cannot be read
+            return;
+        }
         const Rational expected = measured.factor ? 21 : 0;  // per cent, or litres a minute
         (*measured.value.low == expected ? air : oxygen) = true;
     }
@@ -727,6 +744,8 @@ private:
     std::vector<fhir::Issue>& issues_;
     std::vector<std::vector<Evidence>> results_;
     std::vector<Match> matches_;
+    bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
+    std::unordered_set<std::string> reported_;  ///< paths that already have an issue
     const FactDefinition* oxygen_ = nullptr;
     std::vector<const fhir::Observation*> oxygenObservations_;
 };
@@ -768,6 +787,37 @@ void keepLatest(std::vector<const Evidence*>& results, Time time) {
     std::erase_if(results, [&](const Evidence* e) { return time(*e)->last < latestFirst; });
 }
 
+/// Of very many results of one moment those that can decide differently: the first of each kind, and the lowest and
+/// highest value, alone and over its upper limit.
+void keepExtremes(std::vector<const Evidence*>& results) {
+    constexpr std::size_t most = 16;
+    if (results.size() <= most) return;
+    std::vector<const Evidence*> kept;
+    const auto keep = [&](const Evidence* e) {
+        if (std::find(kept.begin(), kept.end(), e) == kept.end()) kept.push_back(e);
+    };
+    const auto measuredOrder = [](bool relative) {
+        return [relative](const Evidence* a, const Evidence* b) {
+            const auto key = [relative](const Evidence& e) -> std::optional<Rational> {
+                const auto& end = e.value.low ? e.value.low : e.value.high;
+                if (!end || (relative && !e.upperLimit)) return std::nullopt;
+                return relative ? Rational(*end / *e.upperLimit) : *end;
+            };
+            return key(*a) < key(*b);
+        };
+    };
+    for (const bool relative : {false, true}) {
+        const auto [low, high] = std::minmax_element(results.begin(), results.end(), measuredOrder(relative));
+        keep(*low);
+        keep(*high);
+    }
+    std::set<std::tuple<Basis, std::optional<bool>, std::string_view, std::string_view, bool>> kinds;
+    for (const Evidence* e : results) {
+        if (kinds.emplace(e->basis, e->positive, e->coded, e->method, e->upperLimit.has_value()).second) keep(e);
+    }
+    results = std::move(kept);
+}
+
 /// An order that does not depend on the place in the file.
 bool before(const Evidence* left, const Evidence* right) {
     const auto key = [](const Evidence& e) {
@@ -795,6 +845,7 @@ std::vector<Evidence> selectNewest(const std::vector<Evidence>& results) {
     if (std::any_of(kept.begin(), kept.end(), [](const Evidence* e) { return e->amended; }))
         std::erase_if(kept, [](const Evidence* e) { return !e->amended; });
     std::sort(kept.begin(), kept.end(), before);
+    keepExtremes(kept);
     std::vector<Evidence> newest;
     newest.reserve(kept.size());
     for (const Evidence* e : kept) newest.push_back(*e);

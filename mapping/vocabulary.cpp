@@ -529,6 +529,8 @@ std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::size_t system, std
 }
 
 std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::string_view text) const {
+    // Results are words; what is longer is a report, and its first lines do not speak for it.
+    if (text.size() > 1000) return Polarity::indeterminate;
     std::string lower = lowerCase(trimmed(text));
     const auto first = [&](Polarity wanted) -> const std::string* {
         for (const auto& [polarity, word] : polarityByText_) {

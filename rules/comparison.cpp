@@ -247,6 +247,7 @@ private:
             const auto count = takeCount();
             const auto unit = count ? takeUnit() : std::nullopt;
             if (!unit) return;
+            if (*count > 10'000) problem("a window of " + std::to_string(*count) + " is longer than any life");
             Window window{*count, *unit, Anchor::screening};
             if (take("before")) {
                 const auto anchor = indexOf(anchorWords, next());
@@ -302,14 +303,6 @@ private:
 };
 
 }  // namespace
-
-std::string Window::text() const {
-    std::string_view word = unitWords[static_cast<std::size_t>(unit)];
-    if (length == 1) word.remove_suffix(1);
-    std::string result = std::to_string(length) + ' ' + std::string(word);
-    if (anchor != Anchor::screening) result += " before " + std::string(anchorWords[static_cast<std::size_t>(anchor)]);
-    return result;
-}
 
 std::optional<Comparison> readComparison(std::string_view sentence, const mapping::Vocabulary& vocabulary,
                                          std::vector<std::string>& problems) {

@@ -30,7 +30,6 @@ struct Window {
 
     /// The last day on which a day so far back is still inside: "within 7 days" includes the seventh.
     fhir::Date lastDayInside(fhir::Date event) const;
-    std::string text() const;  ///< "6 months before infusion"
 };
 
 /// One sentence of a trial file about one fact. The forms stand in rules/trials/README.md.

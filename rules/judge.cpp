@@ -101,10 +101,16 @@ private:
             if (fact_.definition->kind == Kind::count && fact_.absent == Basis::noneOnFile) return zero();
             return silence(fact_);
         }
-        if (chosen.size() == 1) return judgement(*chosen.front());
+        if (chosen.size() == 1) return withShown(judgement(*chosen.front()));
         std::vector<Outcome> outcomes;
         for (const Evidence* evidence : chosen) outcomes.push_back(judgement(*evidence));
-        return agreed(std::move(outcomes), fact_);
+        return withShown(agreed(std::move(outcomes), fact_));
+    }
+
+    /// A newer result that could not be used stands beside the one that decides.
+    Outcome withShown(Outcome outcome) const {
+        for (const Evidence& shown : fact_.shown) outcome.evidence.push_back(&shown);
+        return outcome;
     }
 
     /// Nothing on file, so the count is none.

@@ -44,6 +44,12 @@ public:
         trial_.sex = root["sex"].text();
         for (const Value location : root["locations"].items()) trial_.locations.emplace_back(location.text());
         trial_.source = required(root, "source", "");
+        // It becomes a link that clinicians follow.
+        if (!trial_.source.empty() && !trial_.source.starts_with("https://"))
+            problem("/source", "is not an https address");
+        if (trial_.sex != "all" && trial_.sex != "female" && trial_.sex != "male")
+            problem("/sex", "'" + trial_.sex + "' should be all, female or male");
+        checkKeys(root["ages"], "/ages", {"minimum", "maximum"});
 
         for (const bool inclusion : {true, false}) {
             const std::string name = inclusion ? "inclusion" : "exclusion";

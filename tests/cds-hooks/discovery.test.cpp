@@ -38,7 +38,7 @@ TEST_CASE("prefetch templates keep to the subset that every client understands")
         CHECK(keys.insert(prefetch.key).second);
         CHECK_NE(prefetch.query.front(), '/');
         CHECK_NE(prefetch.query.find("{{context.patientId}}"), std::string::npos);
-        CHECK_LE(prefetch.query.size(), 7000);
+        CHECK_LE(prefetch.query.size(), 7500);
         std::map<std::string, int> parameters;
         const std::size_t start = prefetch.query.find('?');
         for (std::size_t at = start; at != std::string::npos; at = prefetch.query.find('&', at + 1)) {

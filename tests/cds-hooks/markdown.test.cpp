@@ -18,7 +18,8 @@ TEST_CASE("text of a chart renders as it is written") {
         {"**bold** _it_ ~gone~", "\\*\\*bold\\*\\* \\_it\\_ \\~gone\\~"},
         {"[click](javascript:x)", "\\[click\\](javascript:x)"},
         {"https://evil.example/x", "https&#58;//evil.example/x"},
-        {"mail@evil.example", "mail&#64;evil.example"},
+        {"mail@evil.example", "mail&#64;&#8203;evil.example"},
+        {"www.evil.example", "www&#46;evil.example"},
         {"R&D &lt;", "R&amp;D &amp;lt;"},
         {"back\\slash", "back\\\\slash"},
         {"two\nlines\r\nand\ttab", "two lines  and tab"},
@@ -44,4 +45,9 @@ TEST_CASE("a long text is cut between code points and says so") {
     CHECK_EQ(escaped.find('<'), std::string::npos);
     CHECK_LE(escaped.size(), 200 * 4 + 3);
     CHECK_EQ(countCodePoints("a≥𝔸"), 3);
+}
+
+TEST_CASE("what a chart holds forges no line on a terminal or in a log") {
+    CHECK_EQ(cds_hooks::printable("p1\n  NCT07109518  candidate\x1b[31m\xE2\x80\xAE!"),
+             "p1   NCT07109518  candidate[31m!");
 }

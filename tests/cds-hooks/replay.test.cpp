@@ -10,6 +10,8 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "fhir/json.h"
 #include "tests/support.h"
@@ -208,6 +210,53 @@ TEST_CASE("a line follows the output contract") {
         CHECK_EQ(criterion, expected.criteria.size());
     }
     CHECK_EQ(trial, support::knowledge().trials.size());
+}
+
+TEST_CASE("every line is JSON, whatever the chart holds") {
+    for (const char* value : {R"("abc")", R"("-")", R"("1,\"truth\":\"INJECTED")", R"("012")", R"(1E5)", R"("<b>")"}) {
+        const Folder folder;
+        const std::string path = folder.write(
+            "a.json",
+            support::bundleOf(
+                {R"({"resourceType":"Patient","id":"a"})",
+                 R"({"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2025-11-01",)"
+                 R"("code":{"coding":[{"system":"http://loinc.org","code":"2160-0"}]},"valueQuantity":{"value":)" +
+                     std::string(value) + R"(,"unit":"mg/dL"}})"}));
+        const Run run = replay({path});
+        CAPTURE(value);
+        CHECK_EQ(run.status, 0);
+        CHECK_NOTHROW(fhir::json::Document{run.out});
+        CHECK_EQ(run.out.find("\"truth\":\"INJECTED\""), std::string::npos);
+    }
+}
+
+TEST_CASE("many results of one moment cost little and say so") {
+    std::vector<std::string> resources{
+        R"({"resourceType":"Patient","id":"a","gender":"male","birthDate":"1980-01-01"})"};
+    for (int i = 0; i < 500; ++i) {
+        for (const auto& [code, unit, base] :
+             {std::tuple{"2160-0", "mg/dL", 1000}, std::tuple{"29463-7", "kg", 60000}}) {
+            resources.push_back(R"({"resourceType":"Observation","status":"final","effectiveDateTime":"2025-11-01",)"
+                                R"("code":{"coding":[{"system":"http://loinc.org","code":")" +
+                                std::string(code) + R"("}]},"valueQuantity":{"value":)" + std::to_string(base + i) +
+                                "e-3" + R"(,"unit":")" + unit + R"("}})");
+        }
+    }
+    const auto screening = support::screen(support::bundleOf(resources), "2025-11-13");
+    // 1.000 to 1.499 mg/dL and 60.000 to 60.499 kg: from 51.4 to 77.9 mL/min, so a limit of 60 is open.
+    CHECK_EQ(support::truth(screening, "NCT07117175", "inc.06.1"), "unknown");
+    CHECK_LE(support::finding(screening, "NCT07109518", "inc.09a").outcome.evidence.size(), 16);
+}
+
+TEST_CASE("lines are recognised wherever the reading buffer ends") {
+    const Folder folder;
+    for (const std::size_t length : {65534, 65535, 65536, 65537, 131072}) {
+        std::string first = chart("a");
+        first.insert(first.size() - 1, std::string(length - first.size() - 1, ' '));
+        const std::string path = folder.write("charts.json", first + "\n" + chart("b") + "\n" + chart("c") + "\n");
+        CAPTURE(length);
+        CHECK_EQ(replay({path}).lines(), 3);
+    }
 }
 
 TEST_CASE("latest takes the newest date in the chart") {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cds-hooks/discovery.h"
 #include "fhir/json.h"
 #include "tests/support.h"
 
@@ -112,7 +113,6 @@ TEST_CASE("the service is silent unless a disease gate fires for a living patien
     CHECK_EQ(cards(respond(hookWith("{\"patient\":" + patient + ",\"conditions\":" + conditions() + "}"))), 1);
     // Nothing on file, nothing read, another disease, another patient's disease.
     CHECK_EQ(cards(respond(hookWith("{\"patient\":" + patient + ",\"conditions\":null}"))), 0);
-    CHECK_EQ(cards(respond(hookWith("{\"patient\":" + patient + "}"))), 0);
     CHECK_EQ(cards(respond(
                  hookWith("{\"patient\":" + patient + ",\"conditions\":" + conditions("Patient/p1", "I10") + "}"))),
              0);
@@ -138,9 +138,11 @@ TEST_CASE("what was not sent is named as not read, and what was null is empty") 
         detail(respond(hookWith("{\"patient\":" + patient + ",\"conditions\":" + conditions() + "}")));
     CHECK_NE(unread.find("- Observation: "), std::string::npos);
     CHECK_EQ(unread.find("- Karnofsky performance status\n"), std::string::npos);
-    const std::string empty = detail(respond(
-        hookWith("{\"patient\":" + patient + ",\"conditions\":" + conditions() +
-                 ",\"disease\":null,\"organFunction\":null,\"infection\":null,\"reproduction\":null,\"heart\":null}")));
+    std::string allEmpty = "{\"patient\":" + patient + ",\"conditions\":" + conditions();
+    for (const cds_hooks::PrefetchTemplate& prefetch : cds_hooks::prefetchTemplates(support::knowledge().vocabulary)) {
+        if (prefetch.resourceType == "Observation") allEmpty += ",\"" + prefetch.key + "\":null";
+    }
+    const std::string empty = detail(respond(hookWith(allEmpty + "}")));
     CHECK_NE(empty.find("- Karnofsky performance status\n"), std::string::npos);
     CHECK_EQ(empty.find("- Observation: "), std::string::npos);
 }
@@ -152,6 +154,11 @@ TEST_CASE("a failed prefetch query is never taken for none") {
                                                      ",\"organFunction\":" + failed + "}")));
     CHECK_NE(text.find("**Not read, so not checked**"), std::string::npos);
     CHECK_EQ(text.find("- Karnofsky performance status\n"), std::string::npos);
+    // A page that was cut: the server counted more than it sent.
+    std::string cut = conditions();
+    cut.insert(cut.size() - 1, R"(,"total":57)");
+    const std::string shortened = detail(respond(hookWith("{\"patient\":" + patient + ",\"conditions\":" + cut + "}")));
+    CHECK_NE(shortened.find("- Condition: "), std::string::npos);
     // Further pages: the history is not complete.
     std::string paged = conditions();
     paged.insert(paged.size() - 1, R"(,"link":[{"relation":"next","url":"https://x/next"}])");
@@ -166,6 +173,9 @@ TEST_CASE("what cannot be read is a clear 400, what is missing a 412") {
         const char* says;
     };
     const std::string patientP2 = hookWith(R"({"patient":{"resourceType":"Patient","id":"p2"}})");
+    const std::string patientOnly = hookWith("{\"patient\":" + patient + "}");
+    const std::string patientAndFailures =
+        hookWith("{\"patient\":" + patient + R"(,"conditions":{"resourceType":"OperationOutcome","issue":[]}})");
     const std::string outcome = hookWith(R"({"patient":{"resourceType":"OperationOutcome","issue":[]}})");
     const std::string text = hookWith(R"({"patient":"123"})");
     const std::string none = hookWith(R"({"patient":null})");
@@ -193,6 +203,8 @@ TEST_CASE("what cannot be read is a clear 400, what is missing a 412") {
         {text.c_str(), 412, "no Patient"},
         {outcome.c_str(), 412, "no Patient"},
         {patientP2.c_str(), 412, "not the patient"},
+        {patientOnly.c_str(), 412, "nothing else"},
+        {patientAndFailures.c_str(), 412, "nothing else"},
     };
     for (const Row& row : table) {
         CAPTURE(row.body);

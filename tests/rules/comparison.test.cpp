@@ -238,8 +238,6 @@ TEST_CASE("the last day of a window is the day so many days, weeks, months or ye
         CHECK(Window{row.length, row.unit, Anchor::screening}.lastDayInside(support::day(row.event)) ==
               support::day(row.last));
     }
-    CHECK(Window{1, Window::Unit::months, Anchor::infusion}.text() == "1 month before infusion");
-    CHECK(Window{6, Window::Unit::months, Anchor::screening}.text() == "6 months");
 }
 
 TEST_CASE("every kind of mistake in a sentence gives one clear message") {

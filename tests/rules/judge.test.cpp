@@ -152,7 +152,7 @@ rules::Trial trialOf(const std::string& rule, bool inclusion = false, const std:
                                   rule + "}";
     const std::string gate = R"({"id":"g","text":"t","when":"acuteMyeloidLeukemia"})";
     const fhir::json::Document document(
-        R"({"id":"NCT00000000","title":"t","status":{"value":"recruiting"},"gate":["g"],"source":"s","inclusion":[)" +
+        R"({"id":"NCT00000000","title":"t","status":{"value":"recruiting"},"gate":["g"],"sex":"all","source":"https://registry.example/t","inclusion":[)" +
         gate + (inclusion ? "," + criterion : "") + R"(],"exclusion":[)" + (inclusion ? "" : criterion) + "]}");
     std::vector<mapping::Problem> problems;
     rules::Trial trial =
