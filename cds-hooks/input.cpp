@@ -143,7 +143,7 @@ private:
             const bool lineBreak = !decided && (sawLineBreak || bytes.find('\n') != std::string_view::npos);
             sawLineBreak = lineBreak;
             text.append(bytes);
-            if (lineBreak) {
+            if (lineBreak && !isBlank(bytes)) {
                 if (const auto answer = looksLikeLines(text)) {
                     decided = true;
                     lines = *answer;

@@ -86,7 +86,13 @@ public:
         : knowledge_(knowledge), options_(options), out_(out), started_(std::chrono::steady_clock::now()) {}
 
     int run() {
-        const std::size_t threads = std::max<std::size_t>(1, options_.threads);
+        readAll(std::max<std::size_t>(1, options_.threads));
+        out_.flush();
+        return close();
+    }
+
+private:
+    void readAll(std::size_t threads) {
         std::vector<std::thread> workers;
         // However the reading ends, the workers are told and waited for.
         struct Finish {
@@ -101,7 +107,7 @@ public:
                 for (std::thread& worker : workers) worker.join();
             }
         };
-        auto finishing = std::make_unique<Finish>(*this, workers);
+        const Finish onReturn{*this, workers};
         if (threads > 1) {
             for (std::size_t i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
         }
@@ -114,16 +120,12 @@ public:
                 changed_.wait(lock, [&] { return next_ - written_ < threads * 4; });
                 tasks_.emplace_back(next_++, std::move(input));
                 changed_.notify_all();
-            }  // the lock is released here
+            }
             const std::lock_guard lock(mutex_);
             return static_cast<bool>(out_);
         });
-        finishing.reset();
-        out_.flush();
-        return close();
     }
 
-private:
     void work() {
         std::unique_lock lock(mutex_);
         while (true) {

@@ -86,7 +86,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
         writeNumber(writer, evidence.upperLimitText);
     }
     if (const auto times = timesUpperLimit(evidence)) writer.name("xULN").number(*times);
-    if (!evidence.display.empty()) writer.member("display", evidence.display);
+    if (!evidence.display.empty()) writer.member("display", shorten(evidence.display, 300));
     if (!evidence.method.empty()) writer.member("method", evidence.method);
     if (evidence.date) writer.member("date", evidence.date->text());
     if (evidence.date && evidence.isCondition && !evidence.onsetDated) writer.member("dateOf", "recordedDate");

@@ -1,6 +1,8 @@
 #include "rules/judge.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 namespace rules {
 
@@ -392,20 +394,36 @@ private:
             both.push_back(std::move(first));
             return combine(both, Rule::Kind::all);
         }
+        // If any pair is in order, the latest of the one and the earliest of the other are.
         bool undated = false;
+        const Evidence* latest = nullptr;
+        const Evidence* earliest = nullptr;
+        std::int64_t lastEnd = std::numeric_limits<std::int64_t>::min();
+        std::int64_t firstStart = std::numeric_limits<std::int64_t>::max();
         for (const Evidence* later : affirming(fact_)) {
-            for (const Evidence* before : affirming(earlier)) {
-                if (!later->date || !before->date || later->history || before->history) {
-                    undated = true;
-                } else if (later->date->first > before->date->last) {
-                    Outcome outcome = decided(Truth::True, *later);
-                    outcome.basis = std::max(later->basis, before->basis);
-                    outcome.evidence.push_back(before);
-                    return outcome;
-                } else if (later->date->last > before->date->first) {
-                    undated = true;
-                }
+            if (!later->date || later->history) {
+                undated = true;
+                continue;
             }
+            if (latest == nullptr || later->date->first > latest->date->first) latest = later;
+            lastEnd = std::max(lastEnd, later->date->last);
+        }
+        for (const Evidence* before : affirming(earlier)) {
+            if (!before->date || before->history) {
+                undated = true;
+                continue;
+            }
+            if (earliest == nullptr || before->date->last < earliest->date->last) earliest = before;
+            firstStart = std::min(firstStart, before->date->first);
+        }
+        if (latest != nullptr && earliest != nullptr) {
+            if (latest->date->first > earliest->date->last) {
+                Outcome outcome = decided(Truth::True, *latest);
+                outcome.basis = std::max(latest->basis, earliest->basis);
+                outcome.evidence.push_back(earliest);
+                return outcome;
+            }
+            undated = undated || lastEnd > firstStart;
         }
         // What is on file came before; whether more came after, nobody wrote down.
         Basis basis = undated ? Basis::undated : Basis::missing;

@@ -105,7 +105,7 @@ TEST_CASE("each bad file is named with its place and counted, and the others are
     folder.write("12-number.json", R"({"resourceType":)" + repeated("1", 1 << 20) + "}");
     folder.write("13-text.json", "hello");
     folder.write("14-good.json", chart("b"));
-    for (const std::size_t threads : {1, 2, 4}) {
+    for (const std::size_t threads : {1U, 2U, 4U}) {
         const Run run = replay({folder.text()}, threads, 1 << 20);
         CHECK_EQ(run.status, 3);
         CHECK_EQ(run.lines(), 2);
@@ -177,7 +177,7 @@ TEST_CASE("the output is the same for any number of threads, in the order of the
     const Run one = replay({path}, 1);
     CHECK_EQ(one.status, 0);
     CHECK_EQ(one.lines(), 300);
-    for (const std::size_t threads : {2, 3, 8}) CHECK_EQ(replay({path}, threads).out, one.out);
+    for (const std::size_t threads : {2U, 3U, 8U}) CHECK_EQ(replay({path}, threads).out, one.out);
 }
 
 TEST_CASE("a line follows the output contract") {
@@ -250,7 +250,7 @@ TEST_CASE("many results of one moment cost little and say so") {
 
 TEST_CASE("lines are recognised wherever the reading buffer ends") {
     const Folder folder;
-    for (const std::size_t length : {65534, 65535, 65536, 65537, 131072}) {
+    for (const std::size_t length : {65534U, 65535U, 65536U, 65537U, 131072U}) {
         std::string first = chart("a");
         first.insert(first.size() - 1, std::string(length - first.size() - 1, ' '));
         const std::string path = folder.write("charts.json", first + "\n" + chart("b") + "\n" + chart("c") + "\n");

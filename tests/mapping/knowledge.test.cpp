@@ -39,12 +39,12 @@ TEST_CASE("every fact of the reading is answered by exactly one entry of the voc
     for (const mapping::FactDefinition& fact : support::knowledge().vocabulary.facts()) {
         for (const std::string& name : fact.reading) answeredBy[name].push_back(fact.name);
     }
-    for (const auto& [name, days] : facts) {
-        CAPTURE(name);
-        CHECK(answeredBy[name].size() == 1);
+    for (const auto& fact : facts) {
+        CAPTURE(fact.first);
+        CHECK(answeredBy[fact.first].size() == 1);
     }
-    for (const auto& [name, entries] : answeredBy)
-        CHECK_MESSAGE(facts.count(name) == 1, name << " is no fact of the reading");
+    for (const auto& answer : answeredBy)
+        CHECK_MESSAGE(facts.count(answer.first) == 1, answer.first << " is no fact of the reading");
 }
 
 TEST_CASE("every value set is drawn upon by some fact, by the words of results, or by a judgement") {

@@ -254,7 +254,8 @@ TEST_CASE("a fact that has two units is tested in two") {
     for (const auto& [fact, spellings] : units) {
         const mapping::FactDefinition* definition = support::knowledge().vocabulary.find(fact);
         REQUIRE(definition != nullptr);
-        CHECK_MESSAGE((spellings.size() > 1 || definition->units.size() == 1), fact << " has other units too");
+        CHECK_MESSAGE((spellings.size() > 1 || definition->units.size() == 1),
+                      definition->name << " has other units too");
     }
 }
 

@@ -104,7 +104,6 @@ std::string observation(std::string_view id, std::string_view code, const std::s
            (date.empty() ? "" : R"(,"effectiveDateTime":)" + inQuotes(date)) + (rest.empty() ? "" : "," + rest) + "}";
 }
 
-const std::vector<std::string> nothing;
 const std::vector<std::string> conditions{"Condition"};
 const std::vector<std::string> everything{"Patient",
                                           "Observation",

@@ -440,7 +440,8 @@ TEST_CASE("law 1 where one record gives another its meaning: oxygen measured apa
         {"B-ALL", {disease("a", icd10, "C91.00"), disease("b", snomed, "371012000")}},
     };
     for (const auto& [why, resources] : table) {
-        CAPTURE(why);
+        const auto& story = why;  // clang 14 captures no structured binding
+        CAPTURE(story);
         Case made;
         made.patient = R"({"resourceType":"Patient","id":"p1","gender":"female","birthDate":"1980-05-05"})";
         made.resources = resources;
