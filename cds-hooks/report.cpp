@@ -31,12 +31,12 @@ std::string valueText(const Evidence& evidence) {
         text = evidence.coded;
     } else if (!evidence.display.empty()) {
         text = evidence.display;
-    } else if (evidence.positive && !evidence.isCondition) {
+    } else if (evidence.positive && !evidence.isRecord) {
         text = *evidence.positive ? "positive" : "negative";
     }
     if (evidence.date) {
         text += text.empty() ? "" : ", ";
-        text += evidence.isCondition && !evidence.onsetDated ? "written down " : "";
+        text += evidence.isRecord && !evidence.onsetDated ? "written down " : "";
         text += evidence.date->text();
     }
     return text;
@@ -72,7 +72,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
         writeNumber(writer, evidence.valueText);
     } else if (!evidence.coded.empty()) {
         writer.member("value", evidence.coded);
-    } else if (evidence.positive && !evidence.isCondition) {
+    } else if (evidence.positive && !evidence.isRecord) {
         writer.name("value").boolean(*evidence.positive);
     }
     if (!evidence.highText.empty()) {
@@ -89,7 +89,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
     if (!evidence.display.empty()) writer.member("display", shorten(evidence.display, 300));
     if (!evidence.method.empty()) writer.member("method", evidence.method);
     if (evidence.date) writer.member("date", evidence.date->text());
-    if (evidence.date && evidence.isCondition && !evidence.onsetDated) writer.member("dateOf", "recordedDate");
+    if (evidence.date && evidence.isRecord && !evidence.onsetDated) writer.member("dateOf", "recordedDate");
     if (evidence.end) writer.member("end", evidence.end->text());
     writer.member("source", evidence.source());
     if (evidence.stale) writer.name("stale").boolean(true);

@@ -61,7 +61,8 @@ struct Found {
 /// Everything that readChart collects before it knows whose chart it is.
 struct Collection {
     std::vector<Found> patients;
-    std::vector<Found> others;  ///< Observations and Conditions
+    std::vector<Found> others;  ///< everything that is about a patient
+    std::vector<Found> medications;
     std::vector<Issue> issues;
     std::size_t moreIssues = 0;
     bool withheld = false;
@@ -144,11 +145,15 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
         collectBundle(value, path, collection);
-    } else if (type == "Patient" || type == "Observation" || type == "Condition") {
+    } else if (type == "Patient" || type == "Observation" || type == "Condition" || type == "Medication" ||
+               isActivity(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
         static_cast<void>(value["meta"]["lastUpdated"]);
-        (type == "Patient" ? collection.patients : collection.others).push_back({value, path, fullUrl});
+        auto& found = type == "Patient"      ? collection.patients
+                      : type == "Medication" ? collection.medications
+                                             : collection.others;
+        found.push_back({value, path, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
@@ -178,7 +183,7 @@ bool hasIdentifier(const Patient& patient, std::string_view system, std::string_
 bool isAbout(Value resource, const Patient& patient) {
     if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
     Value subject = resource["subject"];
-    if (!subject) subject = resource["patient"];
+    if (!subject) subject = resource["patient"];  // as Immunization calls it
     if (!subject) return true;
     const std::string_view reference = subject["reference"].text();
     if (reference.empty()) {
@@ -211,6 +216,34 @@ bool isAbout(Value resource, const Patient& patient) {
     if (id.empty()) return false;
     return id == patient.id || id == lastSegment(patient.fullUrl);
 }
+
+/// The Medications of the sources by what a reference may call them: "https://x/Medication/1", "Medication/1".
+class Medications {
+public:
+    explicit Medications(const std::vector<Found>& found) {
+        for (const Found& medication : found) {
+            if (!medication.fullUrl.empty()) byName_.emplace(withoutVersion(medication.fullUrl), medication.resource);
+            const std::string_view id = medication.resource["id"].text();
+            if (!id.empty()) byName_.emplace("Medication/" + std::string(id), medication.resource);
+        }
+    }
+
+    Value find(std::string_view reference) const {
+        const std::string_view name = withoutVersion(reference);
+        if (const auto found = byName_.find(name); found != byName_.end()) return found->second;
+        const auto relative = name.rfind("/Medication/");
+        if (relative == std::string_view::npos) return {};
+        const auto found = byName_.find(name.substr(relative + 1));
+        return found == byName_.end() ? Value() : found->second;
+    }
+
+private:
+    static std::string_view withoutVersion(std::string_view reference) {
+        return reference.substr(0, reference.find("/_history/"));
+    }
+
+    std::map<std::string, Value, std::less<>> byName_;
+};
 
 /// The version of a resource to keep when a Bundle holds several: the newest by meta.lastUpdated.
 bool isNewer(Value left, Value right) {
@@ -285,11 +318,16 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.patient.fullUrl = found.fullUrl;
 
     removeDuplicates(collection.others, chart.issues);
+    removeDuplicates(collection.medications, chart.issues);
+    const Medications medications(collection.medications);
+    const MedicationLookup lookUp = [&](std::string_view reference) { return medications.find(reference); };
     std::size_t foreign = 0;
     for (Found& other : collection.others) {
         try {
             if (!isAbout(other.resource, chart.patient)) {
                 ++foreign;
+            } else if (isActivity(other.resource["resourceType"].text())) {
+                chart.activity.push_back(readActivity(other.resource, other.path, lookUp, chart.issues));
             } else if (other.resource["resourceType"].text() == "Observation") {
                 chart.observation.push_back(readObservation(other.resource, other.path, chart.issues));
             } else {
@@ -342,9 +380,8 @@ Chart readBundle(std::shared_ptr<const json::Document> document, Coverage covera
         if (!root.isObject()) throw Error("", "neither a Bundle nor an array of resources");
         const std::string_view type = root["resourceType"].text();
         if (type != "Bundle")
-            throw Error("resourceType", type.empty()
-                                            ? "missing; a Bundle is needed"
-                                            : "is " + shownName(type) + "; a Bundle is needed");
+            throw Error("resourceType", type.empty() ? "missing; a Bundle is needed"
+                                                     : "is " + shownName(type) + "; a Bundle is needed");
     }
     Chart chart = readChart(std::move(document), {{root, ""}}, std::move(coverage));
     if (chart.incomplete) chart.coverage.limitToPartly();

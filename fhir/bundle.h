@@ -46,6 +46,7 @@ struct Chart {
     Patient patient;
     std::vector<Observation> observation;
     std::vector<Condition> condition;
+    std::vector<Activity> activity;
     Coverage coverage;
     std::vector<Issue> issues;
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out

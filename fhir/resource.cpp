@@ -5,6 +5,8 @@
 #include <charconv>
 #include <utility>
 
+#include "fhir/reader.h"
+
 namespace fhir {
 
 namespace {
@@ -12,71 +14,8 @@ namespace {
 using json::Kind;
 using json::Value;
 
-/// Reads elements of one resource and writes down what it could not read.
-struct Reader {
-    const std::string& path;
-    std::vector<Issue>& issues;
-
-    void report(std::string_view element, std::string_view message) const {
-        issues.push_back({path + '.' + std::string(element), std::string(message)});
-    }
-
-    /// A primitive: a string, or a number, which some servers send where a string belongs and the other way round.
-    std::string_view text(Value object, std::string_view element) const {
-        const Value value = object[element];
-        if (!value) return {};
-        if (value.isString() || value.isNumber()) return value.text();
-        report(element, "is not a primitive value");
-        return {};
-    }
-
-    std::optional<DateTime> dateTime(Value object, std::string_view element) const {
-        const std::string_view written = text(object, element);
-        if (written.empty()) return std::nullopt;
-        auto date = DateTime::parse(written);
-        if (!date) report(element, "is not a date that exists");
-        return date;
-    }
-
-    std::vector<Coding> codings(Value array) const {
-        std::vector<Coding> result;
-        for (const Value item : array.items()) {
-            if (!item.isObject()) continue;
-            const Coding coding{text(item, "system"), text(item, "code"), text(item, "display")};
-            if (!coding.code.empty() || !coding.display.empty()) result.push_back(coding);
-        }
-        return result;
-    }
-
-    CodeableConcept codeableConcept(Value value, std::string_view element) const {
-        if (!value) return {};
-        if (value.isString()) return {{{"", value.text(), ""}}, {}};  // a bare code, as before R4
-        if (!value.isObject()) {
-            report(element, "is not a CodeableConcept");
-            return {};
-        }
-        return {codings(value["coding"]), text(value, "text")};
-    }
-
-    std::vector<CodeableConcept> codeableConcepts(Value value, std::string_view element) const {
-        std::vector<CodeableConcept> result;
-        if (value.isObject()) result.push_back(codeableConcept(value, element));
-        for (const Value item : value.items()) {
-            if (item) result.push_back(codeableConcept(item, element));
-        }
-        return result;
-    }
-
-    Quantity quantity(Value value, std::string_view element) const {
-        if (!value) return {};
-        if (!value.isObject()) {
-            report(element, "is not a Quantity");
-            return {};
-        }
-        return {text(value, "value"), text(value, "comparator"), text(value, "unit"), text(value, "system"),
-                text(value, "code")};
-    }
-
+/// What an Observation and its components hold.
+struct ObservationElements : Reader {
     ObservationValue observationValue(Value object) const {
         ObservationValue result;
         for (const auto [name, value] : object.members()) {
@@ -134,13 +73,6 @@ struct Reader {
     }
 };
 
-/// A code as a person wrote it: "entered-in-error " is entered-in-error.
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-    return text;
-}
-
 template <typename Status, std::size_t Size>
 Status statusOf(const CodeableConcept& concept_, const std::array<std::pair<std::string_view, Status>, Size>& words,
                 Status none, Status unread) {
@@ -191,7 +123,7 @@ Patient readPatient(Value resource, const std::string& path, std::vector<Issue>&
 Observation readObservation(Value resource, std::string path, std::vector<Issue>& issues) {
     Observation observation;
     observation.path = std::move(path);
-    const Reader reader{observation.path, issues};
+    const ObservationElements reader{{observation.path, issues}};
     observation.id = reader.text(resource, "id");
     observation.status = trimmed(reader.text(resource, "status"));
     observation.result = reader.observationResult(resource);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,6 +98,25 @@ struct Condition {
     std::optional<DateTime> recordedDate;
 };
 
+/// A resource that says that something was done, given, taken or ordered: Procedure, MedicationRequest,
+/// MedicationStatement, MedicationAdministration, MedicationDispense, Immunization.
+///
+/// The resources differ in names and not in kind (FHIR R4, workflow patterns event and request), so one shape holds
+/// them all; `resourceType` says which it was.
+struct Activity {
+    std::string_view resourceType;
+    std::string_view id;
+    std::string path;
+    std::string_view status;
+    std::string_view intent;    ///< of a request
+    bool doNotPerform = false;  ///< the request asks that it is not done
+    CodeableConcept code;       ///< of a drug: of the Medication and its ingredients
+    bool unresolved = false;    ///< a Medication was referred to, and is not here
+    std::vector<CodeableConcept> route;
+    std::optional<DateTime> start;
+    std::optional<DateTime> end;  ///< of a moment the same as its start
+};
+
 struct Patient {
     struct Identifier {
         std::string_view system;
@@ -116,5 +136,13 @@ Observation readObservation(json::Value resource, std::string path, std::vector<
 
 /// Onset and abatement given as an age are dated from the birth date when there is one.
 Condition readCondition(json::Value resource, std::string path, const Patient& patient, std::vector<Issue>& issues);
+
+/// Finds the Medication that a reference names; nothing when it is not here.
+using MedicationLookup = std::function<json::Value(std::string_view reference)>;
+Activity readActivity(json::Value resource, std::string path, const MedicationLookup& medications,
+                      std::vector<Issue>& issues);
+
+/// Whether Activity holds resources of this type.
+bool isActivity(std::string_view resourceType);
 
 }  // namespace fhir

@@ -101,7 +101,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
 
             Evidence evidence;
             evidence.fact = &fact;
-            evidence.isCondition = true;
+            evidence.isRecord = true;
             evidence.resourceType = "Condition";
             evidence.id = condition.id;
             evidence.resourceIndex = static_cast<std::size_t>(&condition - chart.condition.data());

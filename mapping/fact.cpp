@@ -4,6 +4,7 @@
 #include <array>
 #include <tuple>
 
+#include "mapping/activity.h"
 #include "mapping/condition.h"
 #include "mapping/derive.h"
 #include "mapping/observation.h"
@@ -29,7 +30,7 @@ namespace {
 
 /// The resource types that charts are read from. Every other type is not covered, whatever the caller declares.
 bool isRead(std::string_view type) {
-    return type == "Patient" || type == "Observation" || type == "Condition";
+    return type == "Patient" || type == "Observation" || type == "Condition" || fhir::isActivity(type);
 }
 
 /// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
@@ -112,6 +113,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     facts.issues = chart.issues;
     std::vector<std::vector<Evidence>> observations = readObservations(chart, vocabulary, asOf, facts.issues);
     ConditionReading conditions = readConditions(chart, vocabulary, asOf, facts.issues);
+    ActivityReading activities = readActivities(chart, vocabulary, asOf, facts.issues);
     const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
 
     facts.facts.resize(vocabulary.facts().size());
@@ -123,9 +125,12 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
             return std::find(definition.sources.begin(), definition.sources.end(), type) != definition.sources.end();
         };
         fact.absent = silence(definition, chart,
-                              (reads("Condition") && conditions.unrecognisable[definition.index]) ||
+                              activities.unrecognisable[definition.index] ||
+                                  (reads("Condition") && conditions.unrecognisable[definition.index]) ||
                                   (reads("Observation") && observationWithoutCode));
         fact.conditions = std::move(conditions.conditions[definition.index]);
+        std::move(activities.activities[definition.index].begin(), activities.activities[definition.index].end(),
+                  std::back_inserter(fact.conditions));
         if (all.empty()) continue;
 
         fact.results = selectNewest(all);
@@ -179,6 +184,11 @@ std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAft
         see(condition.onset);
         see(condition.abatement);
         see(condition.recordedDate);
+    }
+    for (const fhir::Activity& activity : chart.activity) {
+        if (activity.status == "entered-in-error" || activity.status == "not-done") continue;
+        see(activity.start);
+        see(activity.end);
     }
     return latest;
 }

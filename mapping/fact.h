@@ -41,8 +41,14 @@ constexpr bool isDecided(Basis basis) {
 /// The word of the output contract: "none-on-file".
 std::string_view word(Basis basis);
 
-/// How a recorded Condition stands on the day of the evaluation.
-enum class State { active, remission, over, unstated };
+/// How a recorded Condition, or a drug, stands on the day of the evaluation.
+enum class State {
+    active,
+    remission,
+    over,     ///< a Condition that is resolved or inactive: it may matter all the same
+    stopped,  ///< a drug that is no longer given
+    unstated,
+};
 
 /// One thing that a chart says about one fact: a result, a Condition, or a value computed from those.
 struct Evidence {
@@ -57,12 +63,12 @@ struct Evidence {
 
     std::optional<fhir::DateTime> date;  ///< of a result: effective; of a Condition: onset, else recorded
     std::optional<fhir::DateTime> issued;
-    std::optional<fhir::DateTime> end;  ///< of a Condition that is over, when dated
+    std::optional<fhir::DateTime> end;  ///< of a Condition that is over or a drug that is stopped, when dated
     bool stale = false;
     bool amended = false;        ///< status amended or corrected
     bool indeterminate = false;  ///< read, and neither positive nor negative: it competes with the other results
 
-    bool isCondition = false;
+    bool isRecord = false;  ///< a Condition, a Procedure, a drug and the like, as opposed to a result
     State state = State::unstated;
     bool relapse = false;       ///< the record itself states a relapse
     bool history = false;       ///< says that it was so, never when
@@ -97,7 +103,7 @@ struct Fact {
     const FactDefinition* definition = nullptr;
     std::vector<Evidence> results;     ///< the newest usable result; several when they cannot be told apart in time
     std::vector<Evidence> byMethod;    ///< the same for every method that some result states
-    std::vector<Evidence> conditions;  ///< Conditions, whatever their status
+    std::vector<Evidence> conditions;  ///< Conditions, whatever their status, and what was done, given or taken
     std::vector<Evidence> positives;   ///< every usable positive result, dated
     std::vector<Evidence> shown;       ///< newer than the result that counts, and of no use: shown, never evaluated
     Basis absent = Basis::missing;     ///< what it means when nothing above says anything

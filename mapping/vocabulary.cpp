@@ -91,6 +91,7 @@ public:
     Vocabulary read(Value root) {
         readSystems(root["systems"]);
         readSynonyms(root["unitSynonyms"]);
+        readRoutes(root["routes"]);
         valueSets_ = root["valueSets"];
         historyCodes_ = root["historyCodes"];
         for (const auto [name, ignored] : root["judgements"].members()) vocabulary_.judgements_.emplace_back(name);
@@ -156,6 +157,27 @@ private:
         return result;
     }
 
+    void readRoutes(Value routes) {
+        if (!routes) return;
+        for (const auto& [name, route] : {std::pair{"systemic", Route::systemic}, std::pair{"local", Route::local}}) {
+            const Value entry = routes[name];
+            if (!entry) problem("/routes/" + std::string(name), "missing");
+            Vocabulary::Routes result{route, {}, {}, phrases(entry)};
+            for (const auto& [key, list] : {std::pair{"codes", &result.codes}, std::pair{"drugs", &result.drugs}}) {
+                for (const auto [system, codes] : entry[key].members()) {
+                    const auto number = systemNamed(system);
+                    if (!number) {
+                        problem("/routes/" + std::string(name) + '/' + key,
+                                "unknown code system '" + std::string(system) + "'");
+                        continue;
+                    }
+                    for (const auto [code, display] : codes.members()) list->emplace_back(*number, code);
+                }
+            }
+            vocabulary_.routes_.push_back(std::move(result));
+        }
+    }
+
     void readSynonyms(Value synonyms) {
         for (const auto [unit, spellings] : synonyms.members()) {
             for (const Value spelling : spellings.items()) {
@@ -208,41 +230,13 @@ private:
 
     void readFact(FactDefinition& fact, Value entry) {
         const std::string place = "/facts/" + fact.name;
-        static constexpr std::array<std::string_view, 35> known{"diagnosisStands",
-                                                                "recognisedIn",
-                                                                "label",
-                                                                "kind",
-                                                                "group",
-                                                                "reading",
-                                                                "concepts",
-                                                                "sources",
-                                                                "freshFor",
-                                                                "ifAbsent",
-                                                                "unit",
-                                                                "units",
-                                                                "plausible",
-                                                                "hint",
-                                                                "test",
-                                                                "status",
-                                                                "event",
-                                                                "positiveStays",
-                                                                "gate",
-                                                                "methods",
-                                                                "values",
-                                                                "derivation",
-                                                                "methodOf",
-                                                                "testedBy",
-                                                                "suspectedBy",
-                                                                "question",
-                                                                "needsTreatment",
-                                                                "confirmedBy",
-                                                                "conditionFreshFor",
-                                                                "without",
-                                                                "why",
-                                                                "icd10",
-                                                                "rxnorm",
-                                                                "loinc",
-                                                                "snomed"};
+        static constexpr std::array<std::string_view, 36> known{
+            "diagnosisStands", "systemicOnly", "recognisedIn", "label",          "kind",        "group",
+            "reading",         "concepts",     "sources",      "freshFor",       "ifAbsent",    "unit",
+            "units",           "plausible",    "hint",         "test",           "status",      "event",
+            "positiveStays",   "gate",         "methods",      "values",         "derivation",  "methodOf",
+            "testedBy",        "suspectedBy",  "question",     "needsTreatment", "confirmedBy", "conditionFreshFor",
+            "without",         "why",          "icd10",        "rxnorm",         "loinc",       "snomed"};
         for (const auto [name, ignored] : entry.members()) {
             if (std::find(known.begin(), known.end(), name) == known.end())
                 problem(place + '/' + std::string(name), "unknown key");
@@ -270,6 +264,8 @@ private:
         fact.event = entry["event"].isTrue();
         fact.positiveStays = entry["positiveStays"].isTrue();
         fact.needsTreatment = entry["needsTreatment"].isTrue();
+        fact.systemicOnly = entry["systemicOnly"].isTrue();
+        if (fact.systemicOnly && vocabulary_.routes_.empty()) problem("/routes", "missing; " + fact.name + " needs it");
         fact.diagnosisStands = entry["diagnosisStands"].isTrue();
         static constexpr std::array<std::pair<std::string_view, StatusPolicy>, 4> policies{
             {{"plain", StatusPolicy::plain},
@@ -570,6 +566,39 @@ bool Vocabulary::saysOnOxygen(std::string_view text) const {
 }
 bool Vocabulary::saysBelowQuantification(std::string_view text) const {
     return belowQuantification_.in(text);
+}
+
+Route Vocabulary::routeOf(const std::vector<fhir::CodeableConcept>& routes, const fhir::CodeableConcept& drug) const {
+    const auto holds = [&](const auto& list, const fhir::CodeableConcept& concept_) {
+        return std::any_of(concept_.coding.begin(), concept_.coding.end(), [&](const fhir::Coding& coding) {
+            const auto number = system(coding.system);
+            return number && std::any_of(list.begin(), list.end(), [&](const auto& known) {
+                       const std::string_view code = known.second;
+                       return known.first == *number &&
+                              (code.ends_with('-') ? coding.code.starts_with(code.substr(0, code.size() - 1))
+                                                   : coding.code == code);
+                   });
+        });
+    };
+    const auto says = [&](const Routes& route, const fhir::CodeableConcept& concept_) {
+        return route.words.in(concept_.text) ||
+               std::any_of(concept_.coding.begin(), concept_.coding.end(),
+                           [&](const fhir::Coding& coding) { return route.words.in(coding.display); });
+    };
+    // A drug given on two routes reaches the whole body when one of them does.
+    bool known = false;
+    for (const Routes& route : routes_) {
+        for (const fhir::CodeableConcept& given : routes) {
+            if (!holds(route.codes, given) && !says(route, given)) continue;
+            if (route.route == Route::systemic) return Route::systemic;
+            known = true;
+        }
+    }
+    if (known) return Route::local;
+    for (const Routes& route : routes_) {
+        if (holds(route.drugs, drug) || says(route, drug)) return route.route;
+    }
+    return Route::unstated;
 }
 
 bool Vocabulary::saysInRemission(std::size_t system, std::string_view code) const {

@@ -12,6 +12,7 @@
 
 #include "fhir/decimal.h"
 #include "fhir/json.h"
+#include "fhir/resource.h"
 #include "mapping/interval.h"
 
 namespace mapping {
@@ -58,6 +59,9 @@ enum class Derivation {
     negativeTest
 };
 
+/// Whether a drug reaches the whole body, by the route on which it is given.
+enum class Route { systemic, local, unstated };
+
 struct Method {
     std::string name;
     std::vector<std::string> loinc;  ///< codes that say so themselves
@@ -86,6 +90,7 @@ struct FactDefinition {
     bool event = false;  ///< happens on a date, as opposed to lasting
     bool positiveStays = false;
     bool needsTreatment = false;
+    bool systemicOnly = false;      ///< a drug that counts only where it reaches the whole body
     std::vector<std::string> gate;  ///< words one of which a result must use to be about tumour cells
     std::vector<Method> methods;
     std::vector<std::string> values;
@@ -151,6 +156,8 @@ public:
     bool saysRoomAir(std::string_view text) const;
     bool saysOnOxygen(std::string_view text) const;
     bool saysBelowQuantification(std::string_view text) const;
+    /// By the routes of the dosage; where there is none, by a code of the drug that is of one route only.
+    Route routeOf(const std::vector<fhir::CodeableConcept>& routes, const fhir::CodeableConcept& drug) const;
     /// Whether a code says "disorder in remission" without naming the disorder.
     bool saysInRemission(std::size_t system, std::string_view code) const;
 
@@ -183,6 +190,13 @@ private:
         std::vector<std::string> unless;
         bool in(std::string_view words) const;
     };
+    struct Routes {
+        Route route = Route::unstated;
+        std::vector<std::pair<std::size_t, std::string>> codes;  ///< system and code of a route
+        std::vector<std::pair<std::size_t, std::string>> drugs;  ///< system and code of drugs of this route alone
+        Phrases words;
+    };
+    std::vector<Routes> routes_;
     Phrases roomAir_;
     Phrases onOxygen_;
     Phrases belowQuantification_;

@@ -267,6 +267,8 @@ private:
         if (condition.basis == Basis::stale || condition.basis == Basis::undated)
             return unknown(condition, condition.basis);
 
+        // A drug that is no longer given does not hold today.
+        if (condition.state == State::stopped && policy(*condition.fact) != StatusPolicy::ever) return std::nullopt;
         bool counts = true;
         switch (policy(*condition.fact)) {
             case StatusPolicy::ever:

@@ -66,6 +66,8 @@ std::string_view word(State state) {
             return "remission";
         case State::over:
             return "over";
+        case State::stopped:
+            return "stopped";
         case State::unstated:
             break;
     }

@@ -313,10 +313,19 @@ TEST_CASE("ruling 4: none on file counts as no only when the types were complete
     CHECK(basisWith(otherPart, {}) == "unknown not-covered");
 }
 
-TEST_CASE("ruling 4: a type that is never read is not covered, whatever is declared") {
-    check({{"transplantation", {}, zhengzhou, "exc.10", "unknown", "not-covered"},
-           {"live vaccine", {}, multicenter, "exc.12a", "unknown", "not-covered"},
-           {"coronary intervention", {}, carNk, "exc.04j", "unknown", "not-covered"}});
+TEST_CASE("ruling 4: what was done and given is none on file only when its types were completely read") {
+    const auto basisOf = [](std::string_view trial, std::string_view criterion, const std::vector<std::string>& types) {
+        const auto screening = support::screen(support::bundleOf({patient()}), asOf, support::covering(types));
+        return support::truth(screening, trial, criterion) + ' ' + support::basis(screening, trial, criterion);
+    };
+    CHECK(basisOf(zhengzhou, "exc.10", {"Condition"}) == "unknown not-covered");
+    CHECK(basisOf(zhengzhou, "exc.10", {"Procedure"}) == "false none-on-file");
+    CHECK(basisOf(multicenter, "exc.12a", {"Condition"}) == "unknown not-covered");
+    CHECK(basisOf(multicenter, "exc.12a", {"Immunization"}) == "false none-on-file");
+    CHECK(basisOf(carNk, "exc.04j", {"Condition"}) == "unknown not-covered");
+    CHECK(basisOf(carNk, "exc.04j", {"Procedure"}) == "false none-on-file");
+    // One of three types is not enough.
+    CHECK(basisOf(carNk, "exc.08", {"MedicationRequest"}) == "unknown not-covered");
 }
 
 TEST_CASE("ruling 4: tests and measurements are never none on file") {
@@ -793,8 +802,8 @@ TEST_CASE("ruling 17: unconfirmed records and codes under review are unknown, ne
             {condition("c", {"Z94.5"}, "active")},
             zhengzhou,
             "exc.03a",
-            "unknown",
-            "not-covered"},
+            "false",
+            "none-on-file"},
            {"a confirmed one beside it decides",
             {condition("c", {"F03.90"}, "active", {}, "provisional"), condition("d", {"F01.50"}, "active")},
             zhengzhou,

@@ -542,7 +542,7 @@ TEST_CASE("neither order nor duplicates nor irrelevant resources nor other patie
         R"({"resourceType":"Observation","id":"s4","status":"final","subject":{"reference":"Patient/other"},
             "code":{"coding":[{"system":"http://loinc.org","code":"718-7"}]},"effectiveDateTime":"2025-11-13",
             "valueQuantity":{"value":3,"unit":"g/dL"}})",
-        R"({"resourceType":"Immunization","id":"s5","patient":{"reference":"Patient/p1"}})",
+        R"({"resourceType":"Immunization","id":"s5","status":"completed","patient":{"reference":"Patient/p1"},"vaccineCode":{"coding":[{"system":"http://hl7.org/fhir/sid/cvx","code":"140"}]}})",
         R"({"resourceType":"Encounter","id":"s6","subject":{"reference":"Patient/p1"}})"};
     for (std::uint32_t seed = 0; seed < charts; ++seed) {
         CAPTURE(seed);

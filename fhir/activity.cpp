@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "fhir/reader.h"
+
+namespace fhir {
+
+namespace {
+
+using json::Value;
+
+/// The codings of a Medication and of its ingredients.
+void addMedication(const Reader& reader, Value medication, CodeableConcept& code) {
+    const auto add = [&](Value concept_, std::string_view element) {
+        CodeableConcept read = reader.codeableConcept(concept_, element);
+        std::move(read.coding.begin(), read.coding.end(), std::back_inserter(code.coding));
+        if (code.text.empty()) code.text = read.text;
+    };
+    add(medication["code"], "code");
+    for (const Value ingredient : medication["ingredient"].items())
+        add(ingredient["itemCodeableConcept"], "ingredient.itemCodeableConcept");
+}
+
+void readMedication(const Reader& reader, Value resource, const MedicationLookup& medications, Activity& activity) {
+    if (const Value concept_ = resource["medicationCodeableConcept"]) {
+        activity.code = reader.codeableConcept(concept_, "medicationCodeableConcept");
+        return;
+    }
+    const Value reference = resource["medicationReference"];
+    const std::string_view target = reader.text(reference, "reference");
+    Value medication;
+    if (target.starts_with('#')) {
+        for (const Value contained : resource["contained"].items()) {
+            if (contained["id"].text() == target.substr(1)) medication = contained;
+        }
+    } else if (!target.empty()) {
+        medication = medications(target);
+    }
+    if (medication) {
+        addMedication(reader, medication, activity.code);
+    } else {
+        activity.unresolved = true;
+    }
+    if (activity.code.text.empty()) activity.code.text = reader.text(reference, "display");
+}
+
+/// A moment or a period: x + "DateTime" or x + "Period".
+void readTime(const Reader& reader, Value resource, std::string_view element, Activity& activity) {
+    const std::string name(element);
+    activity.start = reader.dateTime(resource, name + "DateTime");
+    if (activity.start) {
+        activity.end = activity.start;
+        return;
+    }
+    const Value period = resource[name + "Period"];
+    activity.start = reader.dateTime(period, "start");
+    activity.end = reader.dateTime(period, "end");
+}
+
+/// When the doses of an order end, as far as it says so (Timing.repeat.boundsPeriod).
+std::optional<DateTime> lastDose(const Reader& reader, Value resource) {
+    std::optional<DateTime> last;
+    for (const Value dosage : resource["dosageInstruction"].items()) {
+        const auto end = reader.dateTime(dosage["timing"]["repeat"]["boundsPeriod"], "end");
+        if (!end) return std::nullopt;
+        if (!last || end->last > last->last) last = end;
+    }
+    return last;
+}
+
+/// The day on which a dispensed supply is used up: daysSupply counts the first day.
+std::optional<DateTime> endOfSupply(const std::optional<DateTime>& start, const Quantity& days) {
+    int number = 0;
+    const char* const last = days.value.data() + days.value.size();
+    const auto [end, error] = std::from_chars(days.value.data(), last, number);
+    const bool isWhole = error == std::errc() && end == last && number > 0 && number < 10'000;
+    if (!start || days.value.empty() || !isWhole) return std::nullopt;
+    return DateTime::ofDays(start->firstDay() + (number - 1), start->lastDay() + (number - 1));
+}
+
+void addRoutes(const Reader& reader, Value dosage, Activity& activity) {
+    if (!dosage) return;
+    CodeableConcept route = reader.codeableConcept(dosage["route"], "route");
+    if (route.text.empty()) route.text = reader.text(dosage, "text");
+    if (!route.empty()) activity.route.push_back(std::move(route));
+}
+
+}  // namespace
+
+bool isActivity(std::string_view resourceType) {
+    static constexpr std::array<std::string_view, 6> types{"Procedure",           "MedicationRequest",
+                                                           "MedicationStatement", "MedicationAdministration",
+                                                           "MedicationDispense",  "Immunization"};
+    return std::find(types.begin(), types.end(), resourceType) != types.end();
+}
+
+Activity readActivity(Value resource, std::string path, const MedicationLookup& medications,
+                      std::vector<Issue>& issues) {
+    Activity activity;
+    activity.path = std::move(path);
+    const Reader reader{activity.path, issues};
+    activity.resourceType = reader.text(resource, "resourceType");
+    activity.id = reader.text(resource, "id");
+    activity.status = trimmed(reader.text(resource, "status"));
+    activity.intent = trimmed(reader.text(resource, "intent"));
+    activity.doNotPerform = resource["doNotPerform"].isTrue();
+
+    const std::string_view type = activity.resourceType;
+    if (type.starts_with("Medication")) {
+        readMedication(reader, resource, medications, activity);
+        for (const std::string_view element : {"dosageInstruction", "dosage"}) {
+            const Value dosage = resource[element];
+            addRoutes(reader, dosage.isObject() ? dosage : Value(), activity);
+            for (const Value item : dosage.items()) addRoutes(reader, item, activity);
+        }
+    }
+    if (type == "Procedure") {
+        activity.code = reader.codeableConcept(resource["code"], "code");
+        readTime(reader, resource, "performed", activity);
+    } else if (type == "Immunization") {
+        activity.code = reader.codeableConcept(resource["vaccineCode"], "vaccineCode");
+        readTime(reader, resource, "occurrence", activity);
+    } else if (type == "MedicationRequest") {
+        activity.start = reader.dateTime(resource, "authoredOn");
+        activity.end = lastDose(reader, resource);
+    } else if (type == "MedicationDispense") {
+        activity.start = reader.dateTime(resource, "whenHandedOver");
+        if (!activity.start) activity.start = reader.dateTime(resource, "whenPrepared");
+        activity.end = endOfSupply(activity.start, reader.quantity(resource["daysSupply"], "daysSupply"));
+    } else {
+        readTime(reader, resource, "effective", activity);
+    }
+    return activity;
+}
+
+}  // namespace fhir

@@ -1,0 +1,208 @@
+#include "mapping/activity.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace mapping {
+
+namespace {
+
+/// How an activity stands, by its status and, of a request, its intent.
+enum class Course {
+    none,      ///< it did not take place
+    underway,  ///< it goes on
+    finished,  ///< it took place
+    unstated,  ///< it took place or not: the status does not tell
+};
+
+struct StatusRow {
+    std::string_view resourceType;
+    std::string_view status;
+    Course course;
+};
+
+/// Source: FHIR R4 value sets event-status, medication-admin-status, medication-statement-status,
+/// medicationrequest-status, medicationdispense-status, immunization-status.
+constexpr std::array<StatusRow, 33> statuses{{
+    {"Procedure", "preparation", Course::none},
+    {"Procedure", "in-progress", Course::underway},
+    {"Procedure", "not-done", Course::none},
+    {"Procedure", "on-hold", Course::underway},
+    {"Procedure", "stopped", Course::finished},
+    {"Procedure", "completed", Course::finished},
+    {"Immunization", "completed", Course::finished},
+    {"Immunization", "not-done", Course::none},
+    {"MedicationAdministration", "in-progress", Course::underway},
+    {"MedicationAdministration", "not-done", Course::none},
+    {"MedicationAdministration", "on-hold", Course::underway},
+    {"MedicationAdministration", "completed", Course::finished},
+    {"MedicationAdministration", "stopped", Course::finished},
+    {"MedicationStatement", "active", Course::underway},
+    {"MedicationStatement", "completed", Course::finished},
+    {"MedicationStatement", "intended", Course::none},
+    {"MedicationStatement", "stopped", Course::finished},
+    {"MedicationStatement", "on-hold", Course::finished},
+    {"MedicationStatement", "not-taken", Course::none},
+    {"MedicationRequest", "active", Course::underway},
+    {"MedicationRequest", "on-hold", Course::finished},
+    {"MedicationRequest", "cancelled", Course::none},
+    {"MedicationRequest", "completed", Course::finished},
+    {"MedicationRequest", "stopped", Course::finished},
+    {"MedicationRequest", "draft", Course::none},
+    {"MedicationDispense", "preparation", Course::none},
+    {"MedicationDispense", "in-progress", Course::none},
+    {"MedicationDispense", "cancelled", Course::none},
+    {"MedicationDispense", "on-hold", Course::none},
+    {"MedicationDispense", "completed", Course::finished},
+    {"MedicationDispense", "stopped", Course::finished},
+    {"MedicationDispense", "declined", Course::none},
+    {"", "entered-in-error", Course::none},
+}};
+
+Course courseOf(const fhir::Activity& activity) {
+    if (activity.doNotPerform) return Course::none;
+    // A proposal or a plan is no order (FHIR R4, request-intent).
+    if (activity.intent == "proposal" || activity.intent == "plan" || activity.intent == "option") return Course::none;
+    for (const StatusRow& row : statuses) {
+        if (row.status != activity.status) continue;
+        if (row.resourceType.empty() || row.resourceType == activity.resourceType) return row.course;
+    }
+    return Course::unstated;
+}
+
+bool isDrug(std::string_view resourceType) {
+    return resourceType.starts_with("Medication");
+}
+
+class ActivityReader {
+public:
+    ActivityReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf)
+        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf) {
+        reading_.activities.resize(vocabulary.facts().size());
+        reading_.unrecognisable.resize(vocabulary.facts().size(), false);
+    }
+
+    ActivityReading read(std::vector<fhir::Issue>& issues) {
+        std::size_t future = 0;
+        for (const fhir::Activity& activity : chart_.activity) {
+            const Course course = courseOf(activity);
+            if (course == Course::none) continue;
+            if (activity.start && activity.start->firstDay() > asOf_) {
+                ++future;
+                continue;
+            }
+            readOne(activity, course);
+        }
+        if (future > 0)
+            issues.push_back(
+                {"", std::to_string(future) + " procedure(s) or drug(s) dated after " + asOf_.text() + " not used"});
+        return std::move(reading_);
+    }
+
+private:
+    void readOne(const fhir::Activity& activity, Course course) {
+        matches_.clear();
+        displays_.clear();
+        systems_.clear();
+        for (const fhir::Coding& coding : activity.code.coding) {
+            const auto system = vocabulary_.system(coding.system);
+            if (!system || coding.code.empty()) continue;
+            systems_.push_back(*system);
+            vocabulary_.lookUp(*system, coding.code, matches_);
+            displays_.resize(matches_.size(), coding.display);
+        }
+        for (const FactDefinition& fact : vocabulary_.facts()) {
+            const bool reads =
+                std::find(fact.sources.begin(), fact.sources.end(), activity.resourceType) != fact.sources.end();
+            const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
+                return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
+            });
+            if (reads && !recognisable) reading_.unrecognisable[fact.index] = true;
+        }
+        for (std::size_t i = 0; i < matches_.size(); ++i) {
+            const Match& match = matches_[i];
+            if (match.role != Role::accept && match.role != Role::review) continue;
+            // Several codings of one resource count once; a look-alike outweighs them all, an accepted code a reviewed.
+            bool outranked = false;
+            for (std::size_t j = 0; j < matches_.size(); ++j) {
+                if (j == i || matches_[j].fact != match.fact) continue;
+                outranked = outranked || matches_[j].role == Role::reject ||
+                            (matches_[j].role == Role::accept && match.role == Role::review) ||
+                            (matches_[j].role == match.role && j < i);
+            }
+            if (outranked) continue;
+            add(activity, course, match, displays_[i]);
+        }
+    }
+
+    void add(const fhir::Activity& activity, Course course, const Match& match, std::string_view display) {
+        const FactDefinition& fact = vocabulary_.facts()[match.fact];
+        Evidence evidence;
+        evidence.fact = &fact;
+        evidence.isRecord = true;
+        evidence.resourceType = activity.resourceType;
+        evidence.id = activity.id;
+        evidence.resourceIndex = static_cast<std::size_t>(&activity - chart_.activity.data());
+        evidence.display = display.empty() ? activity.code.text : display;
+        evidence.positive = true;
+        evidence.onsetDated = true;
+        evidence.history = match.history;
+        evidence.review = match.role == Role::review;
+        const std::int64_t endOfDay = fhir::DateTime::ofDay(asOf_).last;
+        const auto clipped = [&](std::optional<fhir::DateTime> date) {
+            if (date) date->last = std::min(date->last, endOfDay);
+            return date;
+        };
+        evidence.date = clipped(activity.start);
+        const bool ended = activity.end && activity.end->firstDay() <= asOf_;
+        if (fact.event) {
+            // It happened, and nothing takes that back; what took several days is dated by the last of them.
+            evidence.state = State::active;
+            if (ended) evidence.date = clipped(activity.end);
+        } else if (ended && !(course == Course::underway && activity.end->lastDay() > asOf_)) {
+            evidence.state = State::stopped;
+            evidence.end = clipped(activity.end);
+        } else {
+            // An end that lies ahead: it is given today, whatever the order's own status says.
+            evidence.state = course == Course::underway || activity.end ? State::active : State::stopped;
+        }
+        if (evidence.review) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "a related code that does not decide";
+        }
+        if (course == Course::unstated) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "the status does not say whether it took place";
+        }
+        if (fact.systemicOnly && isDrug(activity.resourceType)) {
+            switch (vocabulary_.routeOf(activity.route, activity.code)) {
+                case Route::local:
+                    return;  // does not reach the whole body
+                case Route::systemic:
+                    break;
+                case Route::unstated:
+                    evidence.basis = Basis::unconfirmed;
+                    evidence.detail = "the route is not stated";
+            }
+        }
+        reading_.activities[match.fact].push_back(std::move(evidence));
+    }
+
+    const fhir::Chart& chart_;
+    const Vocabulary& vocabulary_;
+    fhir::Date asOf_;
+    ActivityReading reading_;
+    std::vector<Match> matches_;
+    std::vector<std::string_view> displays_;  ///< of the coding that each match comes from
+    std::vector<std::size_t> systems_;
+};
+
+}  // namespace
+
+ActivityReading readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
+                               std::vector<fhir::Issue>& issues) {
+    return ActivityReader(chart, vocabulary, asOf).read(issues);
+}
+
+}  // namespace mapping
