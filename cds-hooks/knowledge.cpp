@@ -52,6 +52,8 @@ std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder) {
         trials = folder / "rules" / "trials";
     }
     files.push_back({"facts.json", readFile(vocabulary)});
+    const std::filesystem::path drugs = vocabulary.parent_path() / "drugs.json";
+    if (std::filesystem::exists(drugs)) files.push_back({"drugs.json", readFile(drugs)});
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(trials, error)) {
         const std::string name = entry.path().filename().string();
@@ -84,9 +86,14 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     }
     if (!hasVocabulary) problems.push_back({"facts.json", "missing"});
     for (const KnowledgeFile& file : sorted) {
-        if (file.name == "facts.json") continue;
+        if (file.name != "drugs.json") continue;
+        parse(file, [&](fhir::json::Value root) { knowledge.vocabulary.readDrugs(file.name, root, problems); });
+    }
+    for (const KnowledgeFile& file : sorted) {
+        if (file.name == "facts.json" || file.name == "drugs.json") continue;
         if (!isTrialFile(file.name)) {
-            problems.push_back({file.name, "is neither facts.json nor a trial file, which is named by its NCT number"});
+            problems.push_back(
+                {file.name, "is neither facts.json nor drugs.json nor a trial file, which is named by its NCT number"});
             continue;
         }
         parse(file, [&](fhir::json::Value root) {

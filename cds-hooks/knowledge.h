@@ -10,7 +10,7 @@
 
 namespace cds_hooks {
 
-/// A knowledge file with its name: "facts.json", or "NCT….json" for a trial.
+/// A knowledge file with its name: "facts.json", "drugs.json", or "NCT….json" for a trial.
 struct KnowledgeFile {
     std::string name;
     std::string text;
@@ -26,8 +26,9 @@ struct Knowledge {
 /// The files that were compiled into the program.
 std::vector<KnowledgeFile> embeddedKnowledge();
 
-/// The files of a folder that is laid out like the tree: mapping/facts.json and rules/trials/NCT….json, or facts.json
-/// and NCT….json side by side. Errors: std::runtime_error names the folder or file that cannot be read.
+/// The files of a folder that is laid out like the tree: mapping/facts.json, mapping/drugs.json and
+/// rules/trials/NCT….json, or all of them side by side; drugs.json may be missing. Errors: std::runtime_error names the
+/// folder or file that cannot be read.
 std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder);
 
 /// Reads and checks the files. Errors: all problems at once, each with its place; the result is usable when there is

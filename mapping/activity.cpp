@@ -103,22 +103,32 @@ public:
 private:
     void readOne(const fhir::Activity& activity, Course course) {
         matches_.clear();
-        displays_.clear();
+        codings_.clear();
         systems_.clear();
         for (const fhir::Coding& coding : activity.code.coding) {
             const auto system = vocabulary_.system(coding.system);
             if (!system || coding.code.empty()) continue;
             systems_.push_back(*system);
             vocabulary_.lookUp(*system, coding.code, matches_);
-            displays_.resize(matches_.size(), coding.display);
+            codings_.resize(matches_.size(), &coding);
         }
+        if (matches_.empty() && isDrug(activity.resourceType)) {
+            vocabulary_.lookUpDrugWords(activity.code.text, matches_);
+            for (const fhir::Coding& coding : activity.code.coding)
+                vocabulary_.lookUpDrugWords(coding.display, matches_);
+            codings_.resize(matches_.size(), nullptr);
+        }
+        // A code of a system that we know a part of says nothing about what we do not know; words would.
+        const bool unknownDrug = isDrug(activity.resourceType) && matches_.empty() && activity.code.text.empty() &&
+                                 std::all_of(activity.code.coding.begin(), activity.code.coding.end(),
+                                             [](const fhir::Coding& coding) { return coding.display.empty(); });
         for (const FactDefinition& fact : vocabulary_.facts()) {
             const bool reads =
                 std::find(fact.sources.begin(), fact.sources.end(), activity.resourceType) != fact.sources.end();
             const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
                 return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
             });
-            if (reads && !recognisable) reading_.unrecognisable[fact.index] = true;
+            if (reads && (!recognisable || unknownDrug)) reading_.unrecognisable[fact.index] = true;
         }
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
@@ -132,11 +142,11 @@ private:
                             (matches_[j].role == match.role && j < i);
             }
             if (outranked) continue;
-            add(activity, course, match, displays_[i]);
+            add(activity, course, match, codings_[i]);
         }
     }
 
-    void add(const fhir::Activity& activity, Course course, const Match& match, std::string_view display) {
+    void add(const fhir::Activity& activity, Course course, const Match& match, const fhir::Coding* coding) {
         const FactDefinition& fact = vocabulary_.facts()[match.fact];
         Evidence evidence;
         evidence.fact = &fact;
@@ -144,7 +154,16 @@ private:
         evidence.resourceType = activity.resourceType;
         evidence.id = activity.id;
         evidence.resourceIndex = static_cast<std::size_t>(&activity - chart_.activity.data());
-        evidence.display = display.empty() ? activity.code.text : display;
+        evidence.display = coding == nullptr || coding->display.empty() ? activity.code.text : coding->display;
+        if (coding != nullptr) {
+            evidence.code = coding->code;
+            if (const Ingredient* ingredient =
+                    vocabulary_.ingredient(*vocabulary_.system(coding->system), coding->code)) {
+                evidence.code = ingredient->code;
+                evidence.halfLife = ingredient->halfLife;
+                if (evidence.display.empty()) evidence.display = ingredient->display;
+            }
+        }
         evidence.positive = true;
         evidence.onsetDated = true;
         evidence.history = match.history;
@@ -169,19 +188,21 @@ private:
         }
         if (evidence.review) {
             evidence.basis = Basis::unconfirmed;
-            evidence.detail = "a related code that does not decide";
+            evidence.detail =
+                coding == nullptr ? "named in words, not by a code" : "a related code that does not decide";
         }
         if (course == Course::unstated) {
             evidence.basis = Basis::unconfirmed;
             evidence.detail = "the status does not say whether it took place";
         }
-        if (fact.systemicOnly && isDrug(activity.resourceType)) {
+        if (fact.route != RoutePolicy::any && isDrug(activity.resourceType)) {
             switch (vocabulary_.routeOf(activity.route, activity.code)) {
                 case Route::local:
                     return;  // does not reach the whole body
                 case Route::systemic:
                     break;
                 case Route::unstated:
+                    if (fact.route == RoutePolicy::notLocal) break;
                     evidence.basis = Basis::unconfirmed;
                     evidence.detail = "the route is not stated";
             }
@@ -194,7 +215,7 @@ private:
     fhir::Date asOf_;
     ActivityReading reading_;
     std::vector<Match> matches_;
-    std::vector<std::string_view> displays_;  ///< of the coding that each match comes from
+    std::vector<const fhir::Coding*> codings_;  ///< that each match comes from; nothing when it comes from words
     std::vector<std::size_t> systems_;
 };
 

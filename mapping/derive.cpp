@@ -85,6 +85,9 @@ public:
                         if (condition.review && condition.detail != notConfirmed) condition.basis = Basis::asked;
                     }
                     break;
+                case Derivation::concurrentDrugs:
+                    concurrentDrugs(fact);
+                    break;
                 case Derivation::negativeTest:
                     for (auto* results : {&fact.results, &fact.positives}) {
                         for (Evidence& result : *results) {
@@ -186,6 +189,25 @@ private:
         if (*years->high < 12 || *years->low > 55) return false;
         if (*years->low >= 12 && *years->high <= 55) return true;
         return std::nullopt;
+    }
+
+    /// Drugs that are given on the day of the evaluation, each code once: a combination counts as one, so that the
+    /// number is a lower bound.
+    void concurrentDrugs(Fact& fact) {
+        std::vector<Evidence> inputs;
+        for (const Evidence& drug : fact.conditions) {
+            if (!isDecided(drug.basis) || drug.state != State::active) continue;
+            const bool known = std::any_of(inputs.begin(), inputs.end(),
+                                           [&](const Evidence& other) { return other.code == drug.code; });
+            if (!known) inputs.push_back(drug);
+        }
+        if (inputs.empty()) return;
+        Evidence evidence = derived(fact);
+        evidence.value = Interval::atLeast(Rational(inputs.size()));
+        evidence.valueText = std::to_string(inputs.size());
+        evidence.comparator = ">=";
+        evidence.inputs = std::move(inputs);
+        fact.results = {std::move(evidence)};
     }
 
     void childbearing(Fact& fact) {

@@ -77,6 +77,9 @@ struct Evidence {
     bool onsetDated = false;    ///< the date is an onset, not the day it was written down
     bool maybeTreated = false;  ///< a listed exception whose treatment nothing proves
 
+    std::string_view code;             ///< of a drug: its ingredient where it is known
+    std::optional<Interval> halfLife;  ///< of a drug, in days
+
     std::string_view resourceType;
     std::string_view id;
     std::size_t resourceIndex = 0;  ///< among the chart's resources of that type: tells apart those without an id

@@ -230,13 +230,43 @@ private:
 
     void readFact(FactDefinition& fact, Value entry) {
         const std::string place = "/facts/" + fact.name;
-        static constexpr std::array<std::string_view, 36> known{
-            "diagnosisStands", "systemicOnly", "recognisedIn", "label",          "kind",        "group",
-            "reading",         "concepts",     "sources",      "freshFor",       "ifAbsent",    "unit",
-            "units",           "plausible",    "hint",         "test",           "status",      "event",
-            "positiveStays",   "gate",         "methods",      "values",         "derivation",  "methodOf",
-            "testedBy",        "suspectedBy",  "question",     "needsTreatment", "confirmedBy", "conditionFreshFor",
-            "without",         "why",          "icd10",        "rxnorm",         "loinc",       "snomed"};
+        static constexpr std::array<std::string_view, 37> known{"diagnosisStands",
+                                                                "route",
+                                                                "names",
+                                                                "recognisedIn",
+                                                                "label",
+                                                                "kind",
+                                                                "group",
+                                                                "reading",
+                                                                "concepts",
+                                                                "sources",
+                                                                "freshFor",
+                                                                "ifAbsent",
+                                                                "unit",
+                                                                "units",
+                                                                "plausible",
+                                                                "hint",
+                                                                "test",
+                                                                "status",
+                                                                "event",
+                                                                "positiveStays",
+                                                                "gate",
+                                                                "methods",
+                                                                "values",
+                                                                "derivation",
+                                                                "methodOf",
+                                                                "testedBy",
+                                                                "suspectedBy",
+                                                                "question",
+                                                                "needsTreatment",
+                                                                "confirmedBy",
+                                                                "conditionFreshFor",
+                                                                "without",
+                                                                "why",
+                                                                "icd10",
+                                                                "rxnorm",
+                                                                "loinc",
+                                                                "snomed"};
         for (const auto [name, ignored] : entry.members()) {
             if (std::find(known.begin(), known.end(), name) == known.end())
                 problem(place + '/' + std::string(name), "unknown key");
@@ -264,8 +294,12 @@ private:
         fact.event = entry["event"].isTrue();
         fact.positiveStays = entry["positiveStays"].isTrue();
         fact.needsTreatment = entry["needsTreatment"].isTrue();
-        fact.systemicOnly = entry["systemicOnly"].isTrue();
-        if (fact.systemicOnly && vocabulary_.routes_.empty()) problem("/routes", "missing; " + fact.name + " needs it");
+        static constexpr std::array<std::pair<std::string_view, RoutePolicy>, 2> routes{
+            {{"systemic", RoutePolicy::systemic}, {"notLocal", RoutePolicy::notLocal}}};
+        fact.route = word(entry["route"], routes, RoutePolicy::any, place + "/route");
+        if (fact.route != RoutePolicy::any && vocabulary_.routes_.empty())
+            problem("/routes", "missing; " + fact.name + " needs it");
+        for (const Value name : entry["names"].items()) fact.names.push_back(lowerCase(name.text()));
         fact.diagnosisStands = entry["diagnosisStands"].isTrue();
         static constexpr std::array<std::pair<std::string_view, StatusPolicy>, 4> policies{
             {{"plain", StatusPolicy::plain},
@@ -323,7 +357,7 @@ private:
 
     void readDerivation(FactDefinition& fact, Value entry, const std::string& place) {
         using enum Derivation;
-        static constexpr std::array<std::pair<std::string_view, Derivation>, 16> derivations{
+        static constexpr std::array<std::pair<std::string_view, Derivation>, 17> derivations{
             {{"age", age},
              {"ageInMonths", ageInMonths},
              {"childbearing", childbearing},
@@ -339,7 +373,8 @@ private:
              {"knownInfection", knownInfection},
              {"nyha", nyha},
              {"pregnancy", pregnancy},
-             {"negativeTest", negativeTest}}};
+             {"negativeTest", negativeTest},
+             {"concurrentDrugs", concurrentDrugs}}};
         fact.derivation = word(entry["derivation"], derivations, none, place + "/derivation");
         if (const Value name = entry["methodOf"]) {
             if (const auto other = factNamed(name, place + "/methodOf")) fact.from.push_back(*other);
@@ -475,6 +510,96 @@ private:
     std::vector<std::unique_ptr<std::string>>& values_ = vocabulary_.answerValues_;
 };
 
+void Vocabulary::readDrugs(std::string_view file, Value root, std::vector<Problem>& problems) {
+    const auto problem = [&](const std::string& place, std::string message) {
+        problems.push_back({std::string(file) + ": " + place, std::move(message)});
+    };
+    for (std::size_t i = 0; i < systems_.size(); ++i) {
+        if (systems_[i].first == "rxnorm") rxnorm_ = i;
+    }
+    if (!rxnorm_) problem("/", "the vocabulary knows no code system rxnorm");
+    if (!root["ingredients"].isObject()) problem("/ingredients", "missing");
+    for (const auto [code, entry] : root["ingredients"].members()) {
+        const std::string place = "/ingredients/" + std::string(code);
+        const auto number = static_cast<std::uint16_t>(ingredients_.size());
+        Ingredient ingredient{std::string(code), std::string(entry["display"].text()), {}, {}};
+        if (ingredient.display.empty()) problem(place + "/display", "missing");
+        for (const Value name : entry["names"].items()) ingredient.names.push_back(lowerCase(name.text()));
+        if (const Value halfLife = entry["halfLife"]) {
+            std::vector<Rational> ends;
+            for (const Value end : halfLife["days"].items()) {
+                if (const auto value = fhir::parseDecimal(end.text())) ends.push_back(*value);
+            }
+            if (ends.size() != 2 || ends[0] > ends[1] || ends[0] <= 0) {
+                problem(place + "/halfLife/days", "is not [lowest, highest]");
+            } else {
+                ingredient.halfLife = Interval::between(ends[0], ends[1]);
+            }
+            if (halfLife["source"].text().empty()) problem(place + "/halfLife/source", "missing");
+        }
+        if (!clinicalDrugs_[std::string(code)].ingredients.empty()) problem(place, "stands twice");
+        clinicalDrugs_[std::string(code)].ingredients = {number};
+        for (const auto [key, value] : entry.members()) {
+            static constexpr std::array<std::pair<std::string_view, Route>, 3> routes{
+                {{"systemic", Route::systemic}, {"local", Route::local}, {"unspecified", Route::unstated}}};
+            const auto route = std::find_if(routes.begin(), routes.end(),
+                                            [&, name = key](const auto& known) { return known.first == name; });
+            if (route == routes.end()) {
+                if (key != "display" && key != "names" && key != "halfLife")
+                    problem(place + '/' + std::string(key), "unknown key");
+                continue;
+            }
+            for (const auto [drug, display] : value.members()) {
+                if (display.text().empty())
+                    problem(place + '/' + std::string(key) + '/' + std::string(drug), "a code without its display");
+                ClinicalDrug& entryOfDrug = clinicalDrugs_[std::string(drug)];
+                entryOfDrug.ingredients.push_back(number);
+                entryOfDrug.route = route->second;
+            }
+        }
+        ingredients_.push_back(std::move(ingredient));
+    }
+}
+
+const Ingredient* Vocabulary::ingredient(std::size_t system, std::string_view code) const {
+    if (system != rxnorm_) return nullptr;
+    const auto found = clinicalDrugs_.find(code);
+    if (found == clinicalDrugs_.end() || found->second.ingredients.size() != 1) return nullptr;
+    return &ingredients_[found->second.ingredients.front()];
+}
+
+void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& matches) const {
+    const std::string lower = lowerCase(words);
+    const auto add = [&](std::uint16_t fact) {
+        const bool known =
+            std::any_of(matches.begin(), matches.end(), [&](const Match& match) { return match.fact == fact; });
+        if (!known) matches.push_back({fact, Role::review, false, {}});
+    };
+    if (rxnorm_) {
+        for (const Ingredient& ingredient : ingredients_) {
+            const bool named = std::any_of(ingredient.names.begin(), ingredient.names.end(),
+                                           [&](const std::string& name) { return mentions(lower, name); });
+            const auto codes = codes_[*rxnorm_].exact.find(ingredient.code);
+            if (!named || codes == codes_[*rxnorm_].exact.end()) continue;
+            for (const Match& match : codes->second) {
+                if (match.role == Role::accept || match.role == Role::review) add(match.fact);
+            }
+        }
+    }
+    for (const FactDefinition& fact : facts_) {
+        const bool named = std::any_of(fact.names.begin(), fact.names.end(), [&](const std::string& name) {
+            if (!name.starts_with('-')) return mentions(lower, name);
+            const std::string_view ending = std::string_view(name).substr(1);
+            for (std::size_t at = lower.find(ending); at != std::string::npos; at = lower.find(ending, at + 1)) {
+                const std::size_t end = at + ending.size();
+                if (end == lower.size() || !isWordCharacter(lower[end])) return true;
+            }
+            return false;
+        });
+        if (named) add(static_cast<std::uint16_t>(fact.index));
+    }
+}
+
 Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Problem>& problems) {
     return VocabularyReader(file, problems).read(root);
 }
@@ -500,6 +625,14 @@ void Vocabulary::lookUp(std::size_t system, std::string_view code, std::vector<M
         }
     };
     const Codes& codes = codes_[system];
+    if (system == rxnorm_) {
+        if (const auto drug = clinicalDrugs_.find(code); drug != clinicalDrugs_.end()) {
+            for (const std::uint16_t number : drug->second.ingredients) {
+                const auto found = codes.exact.find(ingredients_[number].code);
+                if (found != codes.exact.end()) add(found->second);
+            }
+        }
+    }
     if (!isClassification(systems_[system].first)) {
         const auto found = codes.exact.find(code);
         if (found != codes.exact.end()) add(found->second);
@@ -595,6 +728,12 @@ Route Vocabulary::routeOf(const std::vector<fhir::CodeableConcept>& routes, cons
         }
     }
     if (known) return Route::local;
+    if (!routes.empty()) return Route::unstated;
+    for (const fhir::Coding& coding : drug.coding) {
+        if (system(coding.system) != rxnorm_ || !rxnorm_) continue;
+        const auto found = clinicalDrugs_.find(coding.code);
+        if (found != clinicalDrugs_.end() && found->second.route != Route::unstated) return found->second.route;
+    }
     for (const Routes& route : routes_) {
         if (holds(route.drugs, drug) || says(route, drug)) return route.route;
     }

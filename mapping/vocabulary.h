@@ -56,11 +56,27 @@ enum class Derivation {
     knownInfection,
     nyha,
     pregnancy,
-    negativeTest
+    negativeTest,
+    concurrentDrugs
 };
 
 /// Whether a drug reaches the whole body, by the route on which it is given.
 enum class Route { systemic, local, unstated };
+
+/// Which routes of a drug a fact counts.
+enum class RoutePolicy {
+    any,
+    systemic,  ///< those that reach the whole body; an unstated one leaves the fact open
+    notLocal,  ///< all but those that are known not to reach the whole body
+};
+
+/// An ingredient of drugs.json, by its RxNorm code.
+struct Ingredient {
+    std::string code;
+    std::string display;
+    std::vector<std::string> names;    ///< ingredient and brands, in lower case
+    std::optional<Interval> halfLife;  ///< days, the lowest and highest published
+};
 
 struct Method {
     std::string name;
@@ -90,8 +106,9 @@ struct FactDefinition {
     bool event = false;  ///< happens on a date, as opposed to lasting
     bool positiveStays = false;
     bool needsTreatment = false;
-    bool systemicOnly = false;      ///< a drug that counts only where it reaches the whole body
-    std::vector<std::string> gate;  ///< words one of which a result must use to be about tumour cells
+    RoutePolicy route = RoutePolicy::any;
+    std::vector<std::string> names;  ///< of drugs that have no code, in lower case; "-mab" is an ending
+    std::vector<std::string> gate;   ///< words one of which a result must use to be about tumour cells
     std::vector<Method> methods;
     std::vector<std::string> values;
     Derivation derivation = Derivation::none;
@@ -144,6 +161,14 @@ public:
     /// What a code means, for every fact at most once. The longest row wins: C84.7A before C84.7-.
     void lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const;
 
+    /// Reads drugs.json: clinical drugs are looked up as their ingredients from then on. Errors: as for read().
+    void readDrugs(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
+    /// The ingredient that a code of RxNorm means, itself or as a clinical drug; nothing when none or several.
+    const Ingredient* ingredient(std::size_t system, std::string_view code) const;
+    /// What the words of a drug say: an ingredient, a brand, or a name of the fact. Words are never matched silently:
+    /// every match is under review.
+    void lookUpDrugWords(std::string_view words, std::vector<Match>& matches) const;
+
     /// The canonical spelling of a unit, or the text itself.
     std::string_view unitSpelling(std::string_view text) const;
 
@@ -190,6 +215,13 @@ private:
         std::vector<std::string> unless;
         bool in(std::string_view words) const;
     };
+    struct ClinicalDrug {
+        std::vector<std::uint16_t> ingredients;
+        Route route = Route::unstated;
+    };
+    std::vector<Ingredient> ingredients_;
+    Table<ClinicalDrug> clinicalDrugs_;  ///< by RxNorm code, ingredients themselves included
+    std::optional<std::size_t> rxnorm_;  ///< the number of that system
     struct Routes {
         Route route = Route::unstated;
         std::vector<std::pair<std::size_t, std::string>> codes;  ///< system and code of a route

@@ -248,7 +248,14 @@ private:
             const auto unit = count ? takeUnit() : std::nullopt;
             if (!unit) return;
             if (*count > 10'000) problem("a window of " + std::to_string(*count) + " is longer than any life");
-            Window window{*count, *unit, Anchor::screening};
+            Window window{*count, *unit, Anchor::screening, 0};
+            if (take("or")) {
+                const auto halfLives = takeCount();
+                if (!halfLives) return;
+                if (!take("half-lives")) problem("'half-lives' is missing");
+                if (*halfLives > 100) problem("more half-lives than any drug lasts");
+                window.halfLives = *halfLives;
+            }
             if (take("before")) {
                 const auto anchor = indexOf(anchorWords, next());
                 if (!anchor) {

@@ -21,12 +21,13 @@ Truth compare(const mapping::Interval& interval, Operator op, const fhir::Ration
 /// What a window is measured from. All but screening lie in the future while a patient is being screened.
 enum class Anchor { screening, enrollment, cellCollection, lymphodepletion, infusion };
 
-/// "within 6 months before infusion".
+/// "within 6 months before infusion", "within 28 days or 5 half-lives".
 struct Window {
     enum class Unit { days, weeks, months, years };
     int length = 0;
     Unit unit = Unit::days;
     Anchor anchor = Anchor::screening;
+    int halfLives = 0;  ///< of the drug: the shorter of the two counts; 0 when the sentence names none
 
     /// The last day on which a day so far back is still inside: "within 7 days" includes the seventh.
     fhir::Date lastDayInside(fhir::Date event) const;

@@ -315,9 +315,32 @@ private:
         const bool surelyInside = facts_.asOf <= window.lastDayInside(date.firstDay());
         const bool surelyOutside = facts_.asOf > window.lastDayInside(date.lastDay());
         if (surelyOutside) return std::nullopt;
+        const Truth washedOut = halfLivesPassed(evidence, date, window);
+        if (washedOut == Truth::True) return std::nullopt;
         if (!mapping::isDecided(evidence.basis)) return unknown(evidence, evidence.basis);
         if (!surelyInside) return unknown(evidence, Basis::undated);
-        return inside(evidence, window, window.lastDayInside(date.lastDay()) + 1);
+        if (washedOut == Truth::Unknown) return unknown(evidence, Basis::asked);
+        return inside(evidence, window, firstDayOutside(evidence, date, window));
+    }
+
+    /// Whether so many half-lives of the drug have passed; false where the window names none.
+    Truth halfLivesPassed(const Evidence& evidence, const DateTime& date, const Window& window) const {
+        if (window.halfLives == 0) return Truth::False;
+        if (!evidence.halfLife) return Truth::Unknown;
+        const fhir::Rational least = facts_.asOf - date.lastDay();
+        const fhir::Rational most = facts_.asOf - date.firstDay();
+        if (least >= window.halfLives * *evidence.halfLife->high) return Truth::True;
+        return most < window.halfLives * *evidence.halfLife->low ? Truth::False : Truth::Unknown;
+    }
+
+    static Date firstDayOutside(const Evidence& evidence, const DateTime& date, const Window& window) {
+        const Date byDays = window.lastDayInside(date.lastDay()) + 1;
+        if (window.halfLives == 0 || !evidence.halfLife) return byDays;
+        Date byHalfLives = date.lastDay();
+        while (byHalfLives < byDays &&
+               fhir::Rational(byHalfLives - date.lastDay()) < window.halfLives * *evidence.halfLife->high)
+            byHalfLives = byHalfLives + 1;
+        return byHalfLives;
     }
 
     Outcome inside(const Evidence& evidence, const Window& window, std::optional<Date> clearsOn) const {
