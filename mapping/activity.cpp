@@ -118,17 +118,17 @@ private:
                 vocabulary_.lookUpDrugWords(coding.display, matches_);
             codings_.resize(matches_.size(), nullptr);
         }
-        // A code of a system that we know a part of says nothing about what we do not know; words would.
-        const bool unknownDrug = isDrug(activity.resourceType) && matches_.empty() && activity.code.text.empty() &&
-                                 std::all_of(activity.code.coding.begin(), activity.code.coding.end(),
-                                             [](const fhir::Coding& coding) { return coding.display.empty(); });
+        if (isDrug(activity.resourceType) && matches_.empty() && wordless(activity.code)) {
+            // We know a part of RxNorm: a code of it that we do not know may be anything, unless words say what it is.
+            std::erase_if(systems_, [&](std::size_t system) { return vocabulary_.systemName(system) == "rxnorm"; });
+        }
         for (const FactDefinition& fact : vocabulary_.facts()) {
             const bool reads =
                 std::find(fact.sources.begin(), fact.sources.end(), activity.resourceType) != fact.sources.end();
             const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
                 return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
             });
-            if (reads && (!recognisable || unknownDrug)) reading_.unrecognisable[fact.index] = true;
+            if (reads && !recognisable) reading_.unrecognisable[fact.index] = true;
         }
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
@@ -144,6 +144,11 @@ private:
             if (outranked) continue;
             add(activity, course, match, codings_[i]);
         }
+    }
+
+    static bool wordless(const fhir::CodeableConcept& code) {
+        return code.text.empty() && std::all_of(code.coding.begin(), code.coding.end(),
+                                                [](const fhir::Coding& coding) { return coding.display.empty(); });
     }
 
     void add(const fhir::Activity& activity, Course course, const Match& match, const fhir::Coding* coding) {

@@ -211,3 +211,94 @@ TEST_CASE("a malformed procedure or drug is an issue with its place and changes 
     CHECK(screening.facts.issues[0].path == "entry[1].resource.code");
     CHECK(screening.facts.issues[1].path == "entry[1].resource.performedDateTime");
 }
+
+TEST_CASE("a clinical drug is its ingredient, and its dose form says whether it reaches the whole body") {
+    const auto ordered = [](std::string_view code) {
+        return steroid(
+            {drug("MedicationAdministration", code, R"("status":"completed","effectiveDateTime":"2025-11-18",)")});
+    };
+    CHECK(ordered("198144") == "unknown wash-out 2025-11-26");  // prednisone 1 MG Oral Tablet
+    CHECK(ordered("315773") == "unknown unconfirmed");          // Dexamethasone 0.1 MG/ML
+    CHECK(ordered("999999999") == "unknown asked");             // a code without words that nobody knows
+}
+
+TEST_CASE("a drug that is named in words is shown and never decides; words of another drug say that it is another") {
+    const auto named = [](const std::string& text) {
+        return steroid({resource(
+            "MedicationAdministration",
+            R"("status":"completed","effectiveDateTime":"2025-11-18","dosage":{"route":{"text":"oral"}},)"
+            R"("medicationCodeableConcept":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm",)"
+            R"("code":"999999999"}],"text":")" +
+                text + R"("},)")});
+    };
+    CHECK(named("Prednisone 5 mg tablet") == "unknown unconfirmed");
+    CHECK(named("DELTASONE 5 mg") == "unknown unconfirmed");
+    CHECK(named("omeprazole 20 mg") == "false none-on-file");
+    CHECK(named("hydroprednisonex") == "false none-on-file");
+}
+
+TEST_CASE("five half-lives or four weeks, whichever is shorter") {
+    // NCT07109518 exc.04.2; half-lives of mapping/drugs.json, in days: rituximab 6.1 to 52, brentuximab 4 to 6,
+    // blinatumomab 0.02 to 0.2.
+    const auto given = [](std::string_view code, const std::string& date) {
+        return verdict(
+            {drug("MedicationAdministration", code, R"("status":"completed","effectiveDateTime":")" + date + "\",")},
+            "NCT07109518", "exc.04.2");
+    };
+    CHECK(given("121191", "2025-10-23") == "true recorded 2025-11-21");   // 28 days ago
+    CHECK(given("121191", "2025-10-22") == "false none-on-file");         // 29 days ago
+    CHECK(given("1147320", "2025-11-01") == "true recorded 2025-11-30");  // 19 days: less than five times four
+    CHECK(given("1147320", "2025-10-31") == "unknown asked");             // 20 days
+    CHECK(given("1147320", "2025-10-23") == "unknown asked");             // 28 days
+    CHECK(given("1147320", "2025-10-22") == "false none-on-file");
+    CHECK(given("1597258", "2025-11-20") == "true recorded 2025-11-21");  // today
+    CHECK(given("1597258", "2025-11-19") == "false none-on-file");        // yesterday: ten hours at most
+    CHECK(given("612865", "2025-11-01") == "unknown asked");              // tocilizumab: no half-life on file
+}
+
+TEST_CASE("antihypertensive drugs count while they are given, each code once") {
+    const auto count = [](const std::vector<std::pair<std::string, std::string>>& drugs) {
+        std::vector<std::string> resources{patient};
+        int id = 0;
+        for (const auto& [code, status] : drugs)
+            resources.push_back(resource("MedicationStatement",
+                                         coded("medicationCodeableConcept", "http://www.whocc.no/atc", code) +
+                                             R"("status":")" + status +
+                                             R"(","effectivePeriod":{"start":"2025-01-01"},)",
+                                         "drug-" + std::to_string(++id)));
+        const fhir::Chart chart = support::chartOf(support::bundleOf(resources), support::covering(everyType));
+        const mapping::Vocabulary& vocabulary = support::knowledge().vocabulary;
+        const mapping::Facts facts = mapping::readFacts(chart, vocabulary, support::day(asOf));
+        const mapping::Fact& fact = facts[vocabulary.find("antihypertensiveCount")->index];
+        return fact.results.empty() ? std::string(mapping::word(fact.absent))
+                                    : fact.results.front().comparator.data() + (' ' + fact.results.front().valueText);
+    };
+    CHECK(count({}) == "none-on-file");
+    CHECK(count({{"C08CA01", "active"}, {"C09AA02", "active"}, {"C08CA01", "active"}}) == ">= 2");
+    CHECK(count({{"C08CA01", "active"}, {"C09AA02", "stopped"}}) == ">= 1");
+    CHECK(count({{"A02BC01", "active"}}) == "none-on-file");
+}
+
+TEST_CASE("intrathecal chemotherapy is not systemic; a drug given on an unstated route is") {
+    const auto given = [](const std::string& dosage) {
+        return verdict({drug("MedicationAdministration", "3041",
+                             R"("status":"completed","effectiveDateTime":"2025-11-18",)" + dosage)},
+                       "NCT07109518", "exc.04.1");
+    };
+    CHECK(given("") == "unknown wash-out 2025-11-26");
+    CHECK(given(R"("dosage":{"route":{"coding":[{"system":"http://snomed.info/sct","code":"72607000"}]}},)") ==
+          "false none-on-file");
+}
+
+TEST_CASE("a status code says that a drug is in use, and never since when") {
+    const auto history = [](std::string_view code) {
+        return verdict(
+            {resource("Condition",
+                      coded("code", "http://hl7.org/fhir/sid/icd-10-cm", code) +
+                          R"("clinicalStatus":{"coding":[{"code":"active"}]},"onsetDateTime":"2025-11-01",)")},
+            "NCT05995028", "exc.05");
+    };
+    CHECK(history("Z79.52") == "unknown undated");
+    CHECK(history("Z92.241") == "unknown undated");
+    CHECK(history("Z79.84") == "false none-on-file");
+}
