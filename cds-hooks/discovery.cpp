@@ -13,13 +13,19 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
     templates.push_back({"patient", "Patient/{{context.patientId}}", "Patient", ""});
     templates.push_back({"conditions", "Condition?patient={{context.patientId}}", "Condition", ""});
 
-    // Everything of the types that hold procedures and drugs: what carries no code has to be seen as well.
+    // Everything of the types that hold procedures, drugs, allergies and plans: what carries no code has to be seen as
+    // well.
     for (const auto& [key, type] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
              {"procedures", "Procedure"},
              {"medicationRequests", "MedicationRequest"},
              {"medicationStatements", "MedicationStatement"},
              {"medicationAdministrations", "MedicationAdministration"},
-             {"immunizations", "Immunization"}})
+             {"immunizations", "Immunization"},
+             {"allergies", "AllergyIntolerance"},
+             {"serviceRequests", "ServiceRequest"},
+             {"carePlans", "CarePlan"},
+             {"researchSubjects", "ResearchSubject"},
+             {"consents", "Consent"}})
         templates.push_back(
             {std::string(key), std::string(type) + "?patient={{context.patientId}}", std::string(type), ""});
 

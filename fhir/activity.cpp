@@ -23,7 +23,7 @@ void addMedication(const Reader& reader, Value medication, CodeableConcept& code
         add(ingredient["itemCodeableConcept"], "ingredient.itemCodeableConcept");
 }
 
-void readMedication(const Reader& reader, Value resource, const MedicationLookup& medications, Activity& activity) {
+void readMedication(const Reader& reader, Value resource, const Lookup& lookUp, Activity& activity) {
     if (const Value concept_ = resource["medicationCodeableConcept"]) {
         activity.code = reader.codeableConcept(concept_, "medicationCodeableConcept");
         return;
@@ -36,7 +36,7 @@ void readMedication(const Reader& reader, Value resource, const MedicationLookup
             if (contained["id"].text() == target.substr(1)) medication = contained;
         }
     } else if (!target.empty()) {
-        medication = medications(target);
+        medication = lookUp(target);
     }
     if (medication) {
         addMedication(reader, medication, activity.code);
@@ -87,29 +87,69 @@ void addRoutes(const Reader& reader, Value dosage, Activity& activity) {
     if (!route.empty()) activity.route.push_back(std::move(route));
 }
 
+/// ServiceRequest.occurrence[x] and CarePlan.activity.detail.scheduled[x].
+void readPlannedTime(const Reader& reader, Value resource, std::string_view element, Activity& activity) {
+    readTime(reader, resource, element, activity);
+    if (activity.start) return;
+    const Value timing = resource[std::string(element) + "Timing"];
+    for (const Value event : timing["event"].items()) {
+        if (!activity.start) activity.start = DateTime::parse(event.text());
+    }
+    if (!activity.start) activity.start = reader.dateTime(timing["repeat"]["boundsPeriod"], "start");
+}
+
+void readCarePlan(const Reader& reader, Value resource, std::vector<Activity>& activities) {
+    const std::string_view planStatus = trimmed(reader.text(resource, "status"));
+    std::size_t index = 0;
+    for (const Value item : resource["activity"].items()) {
+        const std::string place = "activity[" + std::to_string(index++) + "].detail";
+        const Value detail = item["detail"];
+        if (!detail.isObject()) continue;  // a reference to a request, which is read where it stands
+        Activity activity;
+        activity.resourceType = "CarePlan";
+        activity.id = reader.text(resource, "id");
+        activity.path = reader.path + '.' + place;
+        const Reader inDetail{activity.path, reader.issues};
+        // A plan that is over or withdrawn plans nothing any more.
+        const bool planned = planStatus == "active" || planStatus == "on-hold" || planStatus == "draft";
+        activity.status = planned ? trimmed(inDetail.text(detail, "status")) : planStatus;
+        activity.intent = trimmed(reader.text(resource, "intent"));
+        activity.doNotPerform = detail["doNotPerform"].isTrue();
+        activity.code = inDetail.codeableConcept(detail["code"], "code");
+        activity.authored = reader.dateTime(resource, "created");
+        readPlannedTime(inDetail, detail, "scheduled", activity);
+        activities.push_back(std::move(activity));
+    }
+}
+
 }  // namespace
 
 bool isActivity(std::string_view resourceType) {
-    static constexpr std::array<std::string_view, 6> types{"Procedure",           "MedicationRequest",
-                                                           "MedicationStatement", "MedicationAdministration",
-                                                           "MedicationDispense",  "Immunization"};
+    static constexpr std::array<std::string_view, 8> types{
+        "Procedure",          "MedicationRequest", "MedicationStatement", "MedicationAdministration",
+        "MedicationDispense", "Immunization",      "ServiceRequest",      "CarePlan"};
     return std::find(types.begin(), types.end(), resourceType) != types.end();
 }
 
-Activity readActivity(Value resource, std::string path, const MedicationLookup& medications,
-                      std::vector<Issue>& issues) {
+void readActivities(Value resource, const std::string& path, const Lookup& lookUp, std::vector<Activity>& activities,
+                    std::vector<Issue>& issues) {
+    const std::string_view type = resource["resourceType"].text();
+    if (type == "CarePlan") {
+        readCarePlan({path, issues}, resource, activities);
+        return;
+    }
     Activity activity;
-    activity.path = std::move(path);
+    activity.path = path;
     const Reader reader{activity.path, issues};
-    activity.resourceType = reader.text(resource, "resourceType");
+    activity.resourceType = type;
     activity.id = reader.text(resource, "id");
     activity.status = trimmed(reader.text(resource, "status"));
     activity.intent = trimmed(reader.text(resource, "intent"));
     activity.doNotPerform = resource["doNotPerform"].isTrue();
+    activity.authored = reader.dateTime(resource, "authoredOn");
 
-    const std::string_view type = activity.resourceType;
     if (type.starts_with("Medication")) {
-        readMedication(reader, resource, medications, activity);
+        readMedication(reader, resource, lookUp, activity);
         for (const std::string_view element : {"dosageInstruction", "dosage"}) {
             const Value dosage = resource[element];
             addRoutes(reader, dosage.isObject() ? dosage : Value(), activity);
@@ -118,12 +158,20 @@ Activity readActivity(Value resource, std::string path, const MedicationLookup& 
     }
     if (type == "Procedure") {
         activity.code = reader.codeableConcept(resource["code"], "code");
+        // "Surgical procedure" is a category of FHIR's own (value set procedure-category).
+        const CodeableConcept category = reader.codeableConcept(resource["category"], "category");
+        activity.code.coding.insert(activity.code.coding.end(), category.coding.begin(), category.coding.end());
         readTime(reader, resource, "performed", activity);
     } else if (type == "Immunization") {
         activity.code = reader.codeableConcept(resource["vaccineCode"], "vaccineCode");
         readTime(reader, resource, "occurrence", activity);
+    } else if (type == "ServiceRequest") {
+        activity.code = reader.codeableConcept(resource["code"], "code");
+        for (const CodeableConcept& category : reader.codeableConcepts(resource["category"], "category"))
+            activity.code.coding.insert(activity.code.coding.end(), category.coding.begin(), category.coding.end());
+        readPlannedTime(reader, resource, "occurrence", activity);
     } else if (type == "MedicationRequest") {
-        activity.start = reader.dateTime(resource, "authoredOn");
+        activity.start = activity.authored;
         activity.end = lastDose(reader, resource);
     } else if (type == "MedicationDispense") {
         activity.start = reader.dateTime(resource, "whenHandedOver");
@@ -132,7 +180,7 @@ Activity readActivity(Value resource, std::string path, const MedicationLookup& 
     } else {
         readTime(reader, resource, "effective", activity);
     }
-    return activity;
+    activities.push_back(std::move(activity));
 }
 
 }  // namespace fhir

@@ -61,8 +61,8 @@ struct Found {
 /// Everything that readChart collects before it knows whose chart it is.
 struct Collection {
     std::vector<Found> patients;
-    std::vector<Found> others;  ///< everything that is about a patient
-    std::vector<Found> medications;
+    std::vector<Found> others;      ///< everything that is about a patient
+    std::vector<Found> referenced;  ///< what others refer to: Medications and ResearchStudies
     std::vector<Issue> issues;
     std::size_t moreIssues = 0;
     bool withheld = false;
@@ -107,6 +107,16 @@ bool holdsLessThanTotal(Value bundle) {
     return matches < total;
 }
 
+bool isReferenced(std::string_view type) {
+    return type == "Medication" || type == "ResearchStudy";
+}
+
+bool isAboutPatients(std::string_view type) {
+    static constexpr std::array<std::string_view, 6> types{"Observation",      "Condition",       "AllergyIntolerance",
+                                                           "DiagnosticReport", "ResearchSubject", "Consent"};
+    return isActivity(type) || std::find(types.begin(), types.end(), type) != types.end();
+}
+
 void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
 
 void collectBundle(Value bundle, const std::string& path, Collection& collection) {
@@ -145,14 +155,13 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
         collectBundle(value, path, collection);
-    } else if (type == "Patient" || type == "Observation" || type == "Condition" || type == "Medication" ||
-               isActivity(type)) {
+    } else if (type == "Patient" || isReferenced(type) || isAboutPatients(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
         static_cast<void>(value["meta"]["lastUpdated"]);
-        auto& found = type == "Patient"      ? collection.patients
-                      : type == "Medication" ? collection.medications
-                                             : collection.others;
+        auto& found = type == "Patient"    ? collection.patients
+                      : isReferenced(type) ? collection.referenced
+                                           : collection.others;
         found.push_back({value, path, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
@@ -183,7 +192,9 @@ bool hasIdentifier(const Patient& patient, std::string_view system, std::string_
 bool isAbout(Value resource, const Patient& patient) {
     if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
     Value subject = resource["subject"];
-    if (!subject) subject = resource["patient"];  // as Immunization calls it
+    // As Immunization, AllergyIntolerance and Consent, and as ResearchSubject calls it.
+    if (!subject) subject = resource["patient"];
+    if (!subject) subject = resource["individual"];
     if (!subject) return true;
     const std::string_view reference = subject["reference"].text();
     if (reference.empty()) {
@@ -217,23 +228,28 @@ bool isAbout(Value resource, const Patient& patient) {
     return id == patient.id || id == lastSegment(patient.fullUrl);
 }
 
-/// The Medications of the sources by what a reference may call them: "https://x/Medication/1", "Medication/1".
-class Medications {
+/// The Medications and ResearchStudies of the sources by what a reference may call them: "https://x/Medication/1",
+/// "Medication/1".
+class References {
 public:
-    explicit Medications(const std::vector<Found>& found) {
-        for (const Found& medication : found) {
-            if (!medication.fullUrl.empty()) byName_.emplace(withoutVersion(medication.fullUrl), medication.resource);
-            const std::string_view id = medication.resource["id"].text();
-            if (!id.empty()) byName_.emplace("Medication/" + std::string(id), medication.resource);
+    explicit References(const std::vector<Found>& found) {
+        for (const Found& other : found) {
+            if (!other.fullUrl.empty()) byName_.emplace(withoutVersion(other.fullUrl), other.resource);
+            const std::string_view id = other.resource["id"].text();
+            if (id.empty()) continue;
+            byName_.emplace(std::string(other.resource["resourceType"].text()) + '/' + std::string(id), other.resource);
         }
     }
 
     Value find(std::string_view reference) const {
         const std::string_view name = withoutVersion(reference);
         if (const auto found = byName_.find(name); found != byName_.end()) return found->second;
-        const auto relative = name.rfind("/Medication/");
-        if (relative == std::string_view::npos) return {};
-        const auto found = byName_.find(name.substr(relative + 1));
+        // The last two segments of an absolute reference: the type and the id.
+        const auto id = name.rfind('/');
+        if (id == std::string_view::npos || id == 0) return {};
+        const auto type = name.rfind('/', id - 1);
+        if (type == std::string_view::npos) return {};
+        const auto found = byName_.find(name.substr(type + 1));
         return found == byName_.end() ? Value() : found->second;
     }
 
@@ -293,6 +309,32 @@ void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues)
     resources.erase(resources.begin() + static_cast<std::ptrdiff_t>(kept), resources.end());
 }
 
+void read(Found& found, const Lookup& lookUp, Chart& chart) {
+    const Value resource = found.resource;
+    const std::string_view type = resource["resourceType"].text();
+    if (type == "Observation") {
+        chart.observation.push_back(readObservation(resource, found.path, chart.issues));
+    } else if (type == "Condition") {
+        chart.condition.push_back(readCondition(resource, found.path, chart.patient, chart.issues));
+    } else if (type == "AllergyIntolerance") {
+        chart.allergyIntolerance.push_back(readAllergyIntolerance(resource, found.path, chart.patient, chart.issues));
+    } else if (type == "DiagnosticReport") {
+        chart.diagnosticReport.push_back(readDiagnosticReport(resource, found.path, chart.issues));
+        std::size_t index = 0;
+        for (const Value contained : resource["contained"].items()) {
+            const std::string path = found.path + ".contained[" + std::to_string(index++) + ']';
+            if (contained["resourceType"].text() == "Observation")
+                chart.observation.push_back(readObservation(contained, path, chart.issues));
+        }
+    } else if (type == "ResearchSubject") {
+        chart.researchSubject.push_back(readResearchSubject(resource, found.path, lookUp, chart.issues));
+    } else if (type == "Consent") {
+        chart.consent.push_back(readConsent(resource, found.path, lookUp, chart.issues));
+    } else {
+        readActivities(resource, found.path, lookUp, chart.activity, chart.issues);
+    }
+}
+
 }  // namespace
 
 Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage) {
@@ -318,20 +360,16 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.patient.fullUrl = found.fullUrl;
 
     removeDuplicates(collection.others, chart.issues);
-    removeDuplicates(collection.medications, chart.issues);
-    const Medications medications(collection.medications);
-    const MedicationLookup lookUp = [&](std::string_view reference) { return medications.find(reference); };
+    removeDuplicates(collection.referenced, chart.issues);
+    const References references(collection.referenced);
+    const Lookup lookUp = [&](std::string_view reference) { return references.find(reference); };
     std::size_t foreign = 0;
     for (Found& other : collection.others) {
         try {
             if (!isAbout(other.resource, chart.patient)) {
                 ++foreign;
-            } else if (isActivity(other.resource["resourceType"].text())) {
-                chart.activity.push_back(readActivity(other.resource, other.path, lookUp, chart.issues));
-            } else if (other.resource["resourceType"].text() == "Observation") {
-                chart.observation.push_back(readObservation(other.resource, other.path, chart.issues));
             } else {
-                chart.condition.push_back(readCondition(other.resource, other.path, chart.patient, chart.issues));
+                read(other, lookUp, chart);
             }
         } catch (const Error& error) {
             chart.issues.push_back(

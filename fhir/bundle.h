@@ -47,6 +47,10 @@ struct Chart {
     std::vector<Observation> observation;
     std::vector<Condition> condition;
     std::vector<Activity> activity;
+    std::vector<AllergyIntolerance> allergyIntolerance;
+    std::vector<DiagnosticReport> diagnosticReport;
+    std::vector<ResearchSubject> researchSubject;
+    std::vector<Consent> consent;
     Coverage coverage;
     std::vector<Issue> issues;
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out

@@ -82,4 +82,7 @@ inline std::string_view trimmed(std::string_view text) {
     return text;
 }
 
+/// The days on which a person of that age lived: "45 a" is a year long.
+std::optional<DateTime> dateAtAge(const Quantity& age, const std::optional<DateTime>& birthDate);
+
 }  // namespace fhir

@@ -84,7 +84,8 @@ Status statusOf(const CodeableConcept& concept_, const std::array<std::pair<std:
     return concept_.empty() ? none : unread;
 }
 
-/// The days on which a person of that age lived: "45 a" is a year long.
+}  // namespace
+
 std::optional<DateTime> dateAtAge(const Quantity& age, const std::optional<DateTime>& birthDate) {
     if (!birthDate || age.value.empty()) return std::nullopt;
     int number = 0;
@@ -103,8 +104,6 @@ std::optional<DateTime> dateAtAge(const Quantity& age, const std::optional<DateT
     return DateTime::ofDays(addMonths(birthDate->firstDay(), number * months),
                             addMonths(birthDate->lastDay(), (number + 1) * months) - 1);
 }
-
-}  // namespace
 
 Patient readPatient(Value resource, const std::string& path, std::vector<Issue>& issues) {
     const Reader reader{path, issues};

@@ -98,8 +98,9 @@ struct Condition {
     std::optional<DateTime> recordedDate;
 };
 
-/// A resource that says that something was done, given, taken or ordered: Procedure, MedicationRequest,
-/// MedicationStatement, MedicationAdministration, MedicationDispense, Immunization.
+/// A resource that says that something was done, given, taken, ordered or planned: Procedure, MedicationRequest,
+/// MedicationStatement, MedicationAdministration, MedicationDispense, Immunization, ServiceRequest, and each activity
+/// of a CarePlan.
 ///
 /// The resources differ in names and not in kind (FHIR R4, workflow patterns event and request), so one shape holds
 /// them all; `resourceType` says which it was.
@@ -113,8 +114,53 @@ struct Activity {
     CodeableConcept code;       ///< of a drug: of the Medication and its ingredients
     bool unresolved = false;    ///< a Medication was referred to, and is not here
     std::vector<CodeableConcept> route;
+    std::optional<DateTime> authored;  ///< of a request
     std::optional<DateTime> start;
     std::optional<DateTime> end;  ///< of a moment the same as its start
+};
+
+struct AllergyIntolerance {
+    struct Reaction {
+        CodeableConcept substance;
+        std::vector<CodeableConcept> manifestation;
+        std::string_view severity;
+    };
+    std::string_view id;
+    std::string path;
+    std::string_view clinicalStatus;
+    std::string_view verificationStatus;
+    std::string_view type;  ///< allergy or intolerance
+    std::vector<std::string_view> category;
+    CodeableConcept code;
+    std::vector<Reaction> reaction;
+    std::optional<DateTime> date;  ///< onset, else recorded
+    bool onsetDated = false;
+};
+
+/// A DiagnosticReport's conclusion. Its results are Observations and read as such, contained ones too.
+struct DiagnosticReport {
+    std::string_view id;
+    std::string path;
+    std::string_view status;
+    std::vector<CodeableConcept> conclusionCode;
+    std::optional<DateTime> effective;
+};
+
+/// That the patient takes part in a study, did, or was asked.
+struct ResearchSubject {
+    std::string_view id;
+    std::string_view status;
+    std::vector<std::string_view> study;  ///< what the study is called: its identifiers, the reference and its words
+};
+
+/// What a Consent says about research.
+struct Consent {
+    std::string_view id;
+    bool research = false;  ///< its scope or category is research
+    bool refuses = false;   ///< in force, and it denies
+    std::optional<DateTime> date;
+    std::optional<DateTime> end;
+    std::vector<std::string_view> study;  ///< the studies that it speaks of; of every one when empty
 };
 
 struct Patient {
@@ -137,12 +183,21 @@ Observation readObservation(json::Value resource, std::string path, std::vector<
 /// Onset and abatement given as an age are dated from the birth date when there is one.
 Condition readCondition(json::Value resource, std::string path, const Patient& patient, std::vector<Issue>& issues);
 
-/// Finds the Medication that a reference names; nothing when it is not here.
-using MedicationLookup = std::function<json::Value(std::string_view reference)>;
-Activity readActivity(json::Value resource, std::string path, const MedicationLookup& medications,
-                      std::vector<Issue>& issues);
+/// Finds the resource that a reference names; nothing when it is not here.
+using Lookup = std::function<json::Value(std::string_view reference)>;
 
-/// Whether Activity holds resources of this type.
+/// Reads an activity, or all of a CarePlan.
+void readActivities(json::Value resource, const std::string& path, const Lookup& lookUp,
+                    std::vector<Activity>& activities, std::vector<Issue>& issues);
+
+/// Whether readActivities reads resources of this type.
 bool isActivity(std::string_view resourceType);
+
+AllergyIntolerance readAllergyIntolerance(json::Value resource, std::string path, const Patient& patient,
+                                          std::vector<Issue>& issues);
+DiagnosticReport readDiagnosticReport(json::Value resource, std::string path, std::vector<Issue>& issues);
+ResearchSubject readResearchSubject(json::Value resource, const std::string& path, const Lookup& lookUp,
+                                    std::vector<Issue>& issues);
+Consent readConsent(json::Value resource, const std::string& path, const Lookup& lookUp, std::vector<Issue>& issues);
 
 }  // namespace fhir

@@ -13,6 +13,7 @@ enum class Course {
     none,      ///< it did not take place
     underway,  ///< it goes on
     finished,  ///< it took place
+    planned,   ///< it is to take place
     unstated,  ///< it took place or not: the status does not tell
 };
 
@@ -24,7 +25,7 @@ struct StatusRow {
 
 /// Source: FHIR R4 value sets event-status, medication-admin-status, medication-statement-status,
 /// medicationrequest-status, medicationdispense-status, immunization-status.
-constexpr std::array<StatusRow, 33> statuses{{
+constexpr std::array<StatusRow, 46> statuses{{
     {"Procedure", "preparation", Course::none},
     {"Procedure", "in-progress", Course::underway},
     {"Procedure", "not-done", Course::none},
@@ -57,13 +58,32 @@ constexpr std::array<StatusRow, 33> statuses{{
     {"MedicationDispense", "completed", Course::finished},
     {"MedicationDispense", "stopped", Course::finished},
     {"MedicationDispense", "declined", Course::none},
+    {"ServiceRequest", "draft", Course::unstated},
+    {"ServiceRequest", "active", Course::planned},
+    {"ServiceRequest", "on-hold", Course::unstated},
+    {"ServiceRequest", "revoked", Course::none},
+    {"ServiceRequest", "completed", Course::none},
+    {"CarePlan", "not-started", Course::planned},
+    {"CarePlan", "scheduled", Course::planned},
+    {"CarePlan", "in-progress", Course::planned},
+    {"CarePlan", "on-hold", Course::unstated},
+    {"CarePlan", "completed", Course::none},
+    {"CarePlan", "cancelled", Course::none},
+    {"CarePlan", "stopped", Course::none},
+    {"CarePlan", "revoked", Course::none},
     {"", "entered-in-error", Course::none},
 }};
 
+bool isPlan(std::string_view resourceType) {
+    return resourceType == "ServiceRequest" || resourceType == "CarePlan";
+}
+
 Course courseOf(const fhir::Activity& activity) {
     if (activity.doNotPerform) return Course::none;
-    // A proposal or a plan is no order (FHIR R4, request-intent).
-    if (activity.intent == "proposal" || activity.intent == "plan" || activity.intent == "option") return Course::none;
+    // A proposal or a plan is no order (FHIR R4, request-intent), and what is planned is planned by one.
+    if (!isPlan(activity.resourceType) &&
+        (activity.intent == "proposal" || activity.intent == "plan" || activity.intent == "option"))
+        return Course::none;
     for (const StatusRow& row : statuses) {
         if (row.status != activity.status) continue;
         if (row.resourceType.empty() || row.resourceType == activity.resourceType) return row.course;
@@ -88,7 +108,8 @@ public:
         for (const fhir::Activity& activity : chart_.activity) {
             const Course course = courseOf(activity);
             if (course == Course::none) continue;
-            if (activity.start && activity.start->firstDay() > asOf_) {
+            const auto& known = isPlan(activity.resourceType) ? activity.authored : activity.start;
+            if (known && known->firstDay() > asOf_) {
                 ++future;
                 continue;
             }
@@ -133,6 +154,7 @@ private:
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
             if (match.role != Role::accept && match.role != Role::review) continue;
+            if (vocabulary_.facts()[match.fact].planned != isPlan(activity.resourceType)) continue;
             // Several codings of one resource count once; a look-alike outweighs them all, an accepted code a reviewed.
             bool outranked = false;
             for (std::size_t j = 0; j < matches_.size(); ++j) {
@@ -180,7 +202,11 @@ private:
         };
         evidence.date = clipped(activity.start);
         const bool ended = activity.end && activity.end->firstDay() <= asOf_;
-        if (fact.event) {
+        if (fact.planned) {
+            evidence.state = State::active;
+            evidence.date = activity.authored;
+            if (activity.start && activity.start->lastDay() < asOf_) course = Course::unstated;
+        } else if (fact.event) {
             // It happened, and nothing takes that back; what took several days is dated by the last of them.
             evidence.state = State::active;
             if (ended) evidence.date = clipped(activity.end);
@@ -198,7 +224,8 @@ private:
         }
         if (course == Course::unstated) {
             evidence.basis = Basis::unconfirmed;
-            evidence.detail = "the status does not say whether it took place";
+            evidence.detail = fact.planned ? "it is not certain that it is still planned"
+                                           : "the status does not say whether it took place";
         }
         if (fact.route != RoutePolicy::any && isDrug(activity.resourceType)) {
             switch (vocabulary_.routeOf(activity.route, activity.code)) {

@@ -28,6 +28,45 @@ State stateOf(const fhir::Condition& condition, fhir::Date asOf) {
     return State::unstated;
 }
 
+/// What a report concludes is shown beside the Conditions and decides nothing: a diagnosis is a Condition (ruling 2).
+void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
+                     ConditionReading& reading) {
+    std::vector<Match> matches;
+    for (const fhir::DiagnosticReport& report : chart.diagnosticReport) {
+        const bool isFinal = report.status == "final" || report.status == "amended" || report.status == "corrected" ||
+                             report.status == "appended";
+        if (!isFinal || (report.effective && report.effective->firstDay() > asOf)) continue;
+        for (const fhir::CodeableConcept& conclusion : report.conclusionCode) {
+            for (const fhir::Coding& coding : conclusion.coding) {
+                const auto system = vocabulary.system(coding.system);
+                if (!system) continue;
+                matches.clear();
+                vocabulary.lookUp(*system, coding.code, matches);
+                for (const Match& match : matches) {
+                    const FactDefinition& fact = vocabulary.facts()[match.fact];
+                    const bool isCondition =
+                        std::find(fact.sources.begin(), fact.sources.end(), "Condition") != fact.sources.end();
+                    if (!isCondition || (match.role != Role::accept && match.role != Role::remission)) continue;
+                    Evidence evidence;
+                    evidence.fact = &fact;
+                    evidence.isRecord = true;
+                    evidence.resourceType = "DiagnosticReport";
+                    evidence.id = report.id;
+                    evidence.resourceIndex = static_cast<std::size_t>(&report - chart.diagnosticReport.data());
+                    evidence.display = coding.display.empty() ? conclusion.text : coding.display;
+                    evidence.date = report.effective;
+                    if (evidence.date)
+                        evidence.date->last = std::min(evidence.date->last, fhir::DateTime::ofDay(asOf).last);
+                    evidence.positive = true;
+                    evidence.basis = Basis::unconfirmed;
+                    evidence.detail = "concluded in a report, not recorded as a Condition";
+                    reading.conditions[match.fact].push_back(std::move(evidence));
+                }
+            }
+        }
+    }
+}
+
 }  // namespace
 
 ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
@@ -84,8 +123,8 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             });
         for (std::size_t i = 0; i < matches.size(); ++i) {
             const Match& match = matches[i];
-            if (match.role == Role::reject) continue;
             const FactDefinition& fact = vocabulary.facts()[match.fact];
+            if (match.role == Role::reject || fact.planned) continue;
             // Several codings of one Condition count once: the disease in remission, then an accepted code, then
             // others.
             const auto rank = [](Role role) {
@@ -140,6 +179,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             reading.conditions[match.fact].push_back(std::move(evidence));
         }
     }
+    readConclusions(chart, vocabulary, asOf, reading);
     if (future > 0)
         issues.push_back({"", std::to_string(future) + " Condition(s) dated after " + asOf.text() + " not used"});
     return reading;

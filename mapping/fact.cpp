@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "mapping/activity.h"
+#include "mapping/allergy.h"
 #include "mapping/condition.h"
 #include "mapping/derive.h"
 #include "mapping/observation.h"
@@ -30,7 +31,8 @@ namespace {
 
 /// The resource types that charts are read from. Every other type is not covered, whatever the caller declares.
 bool isRead(std::string_view type) {
-    return type == "Patient" || type == "Observation" || type == "Condition" || fhir::isActivity(type);
+    return type == "Patient" || type == "Observation" || type == "Condition" || type == "AllergyIntolerance" ||
+           type == "DiagnosticReport" || fhir::isActivity(type);
 }
 
 /// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
@@ -114,6 +116,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     std::vector<std::vector<Evidence>> observations = readObservations(chart, vocabulary, asOf, facts.issues);
     ConditionReading conditions = readConditions(chart, vocabulary, asOf, facts.issues);
     ActivityReading activities = readActivities(chart, vocabulary, asOf, facts.issues);
+    AllergyReading allergies = readAllergies(chart, vocabulary, asOf, facts.issues);
     const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
 
     facts.facts.resize(vocabulary.facts().size());
@@ -124,13 +127,14 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         const auto reads = [&](std::string_view type) {
             return std::find(definition.sources.begin(), definition.sources.end(), type) != definition.sources.end();
         };
-        fact.absent = silence(definition, chart,
-                              activities.unrecognisable[definition.index] ||
-                                  (reads("Condition") && conditions.unrecognisable[definition.index]) ||
-                                  (reads("Observation") && observationWithoutCode));
+        fact.absent =
+            silence(definition, chart,
+                    activities.unrecognisable[definition.index] || allergies.unrecognisable[definition.index] ||
+                        (reads("Condition") && conditions.unrecognisable[definition.index]) ||
+                        (reads("Observation") && observationWithoutCode));
         fact.conditions = std::move(conditions.conditions[definition.index]);
-        std::move(activities.activities[definition.index].begin(), activities.activities[definition.index].end(),
-                  std::back_inserter(fact.conditions));
+        for (auto* further : {&activities.activities[definition.index], &allergies.allergies[definition.index]})
+            std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
         if (all.empty()) continue;
 
         fact.results = selectNewest(all);
@@ -187,8 +191,13 @@ std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAft
     }
     for (const fhir::Activity& activity : chart.activity) {
         if (activity.status == "entered-in-error" || activity.status == "not-done") continue;
+        see(activity.authored);
         see(activity.start);
         see(activity.end);
+    }
+    for (const fhir::AllergyIntolerance& allergy : chart.allergyIntolerance) {
+        if (allergy.verificationStatus != "refuted" && allergy.verificationStatus != "entered-in-error")
+            see(allergy.date);
     }
     return latest;
 }

@@ -92,6 +92,7 @@ public:
         readSystems(root["systems"]);
         readSynonyms(root["unitSynonyms"]);
         readRoutes(root["routes"]);
+        readAllergyDenials(root["noKnownAllergy"]);
         valueSets_ = root["valueSets"];
         historyCodes_ = root["historyCodes"];
         for (const auto [name, ignored] : root["judgements"].members()) vocabulary_.judgements_.emplace_back(name);
@@ -178,6 +179,20 @@ private:
         }
     }
 
+    void readAllergyDenials(Value denials) {
+        for (const auto& [name, denial] :
+             {std::pair{"drugs", AllergyDenial::drugs}, std::pair{"every", AllergyDenial::every}}) {
+            for (const auto [system, codes] : denials[name].members()) {
+                const auto number = systemNamed(system);
+                if (!number)
+                    problem("/noKnownAllergy/" + std::string(name),
+                            "unknown code system '" + std::string(system) + "'");
+                for (const auto [code, display] : codes.members())
+                    vocabulary_.allergyDenials_.push_back({number.value_or(0), std::string(code), denial});
+            }
+        }
+    }
+
     void readSynonyms(Value synonyms) {
         for (const auto [unit, spellings] : synonyms.members()) {
             for (const Value spelling : spellings.items()) {
@@ -230,7 +245,10 @@ private:
 
     void readFact(FactDefinition& fact, Value entry) {
         const std::string place = "/facts/" + fact.name;
-        static constexpr std::array<std::string_view, 37> known{"diagnosisStands",
+        static constexpr std::array<std::string_view, 40> known{"diagnosisStands",
+                                                                "allergy",
+                                                                "planned",
+                                                                "atc",
                                                                 "route",
                                                                 "names",
                                                                 "recognisedIn",
@@ -299,6 +317,13 @@ private:
         fact.route = word(entry["route"], routes, RoutePolicy::any, place + "/route");
         if (fact.route != RoutePolicy::any && vocabulary_.routes_.empty())
             problem("/routes", "missing; " + fact.name + " needs it");
+        static constexpr std::array<std::pair<std::string_view, AllergyPolicy>, 4> allergies{
+            {{"listed", AllergyPolicy::listed},
+             {"any", AllergyPolicy::any},
+             {"severe", AllergyPolicy::severe},
+             {"biologic", AllergyPolicy::biologic}}};
+        fact.allergy = word(entry["allergy"], allergies, AllergyPolicy::none, place + "/allergy");
+        fact.planned = entry["planned"].isTrue();
         for (const Value name : entry["names"].items()) fact.names.push_back(lowerCase(name.text()));
         fact.diagnosisStands = entry["diagnosisStands"].isTrue();
         static constexpr std::array<std::pair<std::string_view, StatusPolicy>, 4> policies{
@@ -423,7 +448,7 @@ private:
             if (const auto system = systemNamed(name.text())) systems.insert(*system);
         }
         // Codes of the fact itself come before those of its value sets.
-        for (const std::string_view system : {"icd10", "rxnorm", "loinc", "snomed"}) {
+        for (const std::string_view system : {"icd10", "rxnorm", "loinc", "snomed", "atc"}) {
             if (entry[system]) add(entry[system], system, Role::accept, place + '/' + std::string(system));
         }
         for (const auto [concept_, changes] : entry["concepts"].members()) {
@@ -738,6 +763,13 @@ Route Vocabulary::routeOf(const std::vector<fhir::CodeableConcept>& routes, cons
         if (holds(route.drugs, drug) || says(route, drug)) return route.route;
     }
     return Route::unstated;
+}
+
+AllergyDenial Vocabulary::allergyDenial(std::size_t system, std::string_view code) const {
+    for (const Denial& denial : allergyDenials_) {
+        if (denial.system == system && denial.code == code) return denial.denial;
+    }
+    return AllergyDenial::none;
 }
 
 bool Vocabulary::saysInRemission(std::size_t system, std::string_view code) const {

@@ -70,6 +70,18 @@ enum class RoutePolicy {
     notLocal,  ///< all but those that are known not to reach the whole body
 };
 
+/// How a recorded allergy bears on a fact.
+enum class AllergyPolicy {
+    none,      ///< not at all
+    listed,    ///< when its substance is one of the fact's codes
+    any,       ///< the fact's codes decide, every other allergy is a question
+    severe,    ///< when a reaction was one of the fact's codes; a mild one does not count, others are questions
+    biologic,  ///< when it is of category biologic or one of the fact's codes; other drugs are questions
+};
+
+/// What a code such as "no known allergy" denies.
+enum class AllergyDenial { none, drugs, every };
+
 /// An ingredient of drugs.json, by its RxNorm code.
 struct Ingredient {
     std::string code;
@@ -107,6 +119,8 @@ struct FactDefinition {
     bool positiveStays = false;
     bool needsTreatment = false;
     RoutePolicy route = RoutePolicy::any;
+    AllergyPolicy allergy = AllergyPolicy::none;
+    bool planned = false;            ///< read from what is ordered or planned, and only from that
     std::vector<std::string> names;  ///< of drugs that have no code, in lower case; "-mab" is an ending
     std::vector<std::string> gate;   ///< words one of which a result must use to be about tumour cells
     std::vector<Method> methods;
@@ -183,6 +197,7 @@ public:
     bool saysBelowQuantification(std::string_view text) const;
     /// By the routes of the dosage; where there is none, by a code of the drug that is of one route only.
     Route routeOf(const std::vector<fhir::CodeableConcept>& routes, const fhir::CodeableConcept& drug) const;
+    AllergyDenial allergyDenial(std::size_t system, std::string_view code) const;
     /// Whether a code says "disorder in remission" without naming the disorder.
     bool saysInRemission(std::size_t system, std::string_view code) const;
 
@@ -233,6 +248,12 @@ private:
     Phrases onOxygen_;
     Phrases belowQuantification_;
     std::vector<std::pair<std::size_t, std::string>> inRemission_;
+    struct Denial {
+        std::size_t system = 0;
+        std::string code;
+        AllergyDenial denial = AllergyDenial::none;
+    };
+    std::vector<Denial> allergyDenials_;
     std::vector<std::string> judgements_;
     std::vector<std::string> usedConcepts_;
 };

@@ -1,0 +1,182 @@
+#include "mapping/allergy.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace mapping {
+
+namespace {
+
+class AllergyReader {
+public:
+    AllergyReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf)
+        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf) {
+        reading_.allergies.resize(vocabulary.facts().size());
+        reading_.unrecognisable.resize(vocabulary.facts().size(), false);
+    }
+
+    AllergyReading read(std::vector<fhir::Issue>& issues) {
+        std::size_t future = 0;
+        bool any = false;
+        std::vector<const fhir::AllergyIntolerance*> denials;
+        for (const fhir::AllergyIntolerance& allergy : chart_.allergyIntolerance) {
+            if (allergy.verificationStatus == "refuted" || allergy.verificationStatus == "entered-in-error") continue;
+            if (allergy.date && allergy.date->firstDay() > asOf_) {
+                ++future;
+                continue;
+            }
+            if (denied(allergy) != AllergyDenial::none) {
+                denials.push_back(&allergy);
+                continue;
+            }
+            any = true;
+            for (const FactDefinition& fact : vocabulary_.facts()) {
+                if (fact.allergy != AllergyPolicy::none) add(allergy, fact);
+            }
+        }
+        for (const fhir::AllergyIntolerance* denial : denials) {
+            for (const FactDefinition& fact : vocabulary_.facts()) {
+                if (fact.allergy == AllergyPolicy::none) continue;
+                const bool all = denied(*denial) == AllergyDenial::every;
+                // "No known allergy" beside an allergy is not believed; "no known drug allergy" speaks of drugs alone.
+                if ((all && any) || (!all && fact.allergy != AllergyPolicy::listed)) continue;
+                if (!reading_.allergies[fact.index].empty()) continue;
+                Evidence evidence = evidenceOf(*denial, fact);
+                evidence.positive = false;
+                evidence.refutes = true;
+                reading_.allergies[fact.index].push_back(std::move(evidence));
+            }
+        }
+        if (future > 0)
+            issues.push_back(
+                {"", std::to_string(future) + " AllergyIntolerance(s) dated after " + asOf_.text() + " not used"});
+        return std::move(reading_);
+    }
+
+private:
+    AllergyDenial denied(const fhir::AllergyIntolerance& allergy) const {
+        for (const fhir::Coding& coding : allergy.code.coding) {
+            const auto system = vocabulary_.system(coding.system);
+            const AllergyDenial denial = system ? vocabulary_.allergyDenial(*system, coding.code) : AllergyDenial::none;
+            if (denial != AllergyDenial::none) return denial;
+        }
+        return AllergyDenial::none;
+    }
+
+    Evidence evidenceOf(const fhir::AllergyIntolerance& allergy, const FactDefinition& fact) const {
+        Evidence evidence;
+        evidence.fact = &fact;
+        evidence.isRecord = true;
+        evidence.resourceType = "AllergyIntolerance";
+        evidence.id = allergy.id;
+        evidence.resourceIndex = static_cast<std::size_t>(&allergy - chart_.allergyIntolerance.data());
+        evidence.display = allergy.code.text;
+        for (const fhir::Coding& coding : allergy.code.coding) {
+            if (evidence.display.empty()) evidence.display = coding.display;
+        }
+        evidence.date = allergy.date;
+        if (evidence.date) evidence.date->last = std::min(evidence.date->last, fhir::DateTime::ofDay(asOf_).last);
+        evidence.onsetDated = allergy.onsetDated;
+        evidence.positive = true;
+        if (allergy.clinicalStatus == "active") {
+            evidence.state = State::active;
+        } else if (allergy.clinicalStatus == "inactive" || allergy.clinicalStatus == "resolved") {
+            evidence.state = State::over;
+        }
+        return evidence;
+    }
+
+    /// What the codes of a substance mean for a fact; nothing when none does.
+    std::optional<Role> roleOf(const fhir::CodeableConcept& concept_, const FactDefinition& fact, bool& recognised) {
+        std::optional<Role> role;
+        for (const fhir::Coding& coding : concept_.coding) {
+            const auto system = vocabulary_.system(coding.system);
+            if (!system || coding.code.empty()) continue;
+            recognised =
+                recognised || std::find(fact.systems.begin(), fact.systems.end(), *system) != fact.systems.end();
+            matches_.clear();
+            vocabulary_.lookUp(*system, coding.code, matches_);
+            for (const Match& match : matches_) {
+                if (match.fact != fact.index || match.role == Role::reject) continue;
+                if (!role || match.role == Role::accept) role = match.role;
+            }
+        }
+        return role;
+    }
+
+    void add(const fhir::AllergyIntolerance& allergy, const FactDefinition& fact) {
+        bool recognised = false;
+        bool manifest = false;  // by what the reaction looked like
+        std::optional<Role> role = roleOf(allergy.code, fact, recognised);
+        bool isMild = !allergy.reaction.empty();
+        for (const fhir::AllergyIntolerance::Reaction& reaction : allergy.reaction) {
+            if (const auto substance = roleOf(reaction.substance, fact, recognised); !role) role = substance;
+            for (const fhir::CodeableConcept& manifestation : reaction.manifestation)
+                manifest = manifest || roleOf(manifestation, fact, recognised) == Role::accept;
+            isMild = isMild && reaction.severity == "mild";
+        }
+        Evidence evidence = evidenceOf(allergy, fact);
+        const auto ask = [&](std::string_view why) {
+            evidence.basis = Basis::asked;
+            evidence.detail = why;
+        };
+        switch (fact.allergy) {
+            case AllergyPolicy::none:
+                return;
+            case AllergyPolicy::listed:
+                if (!role) {
+                    if (!recognised) reading_.unrecognisable[fact.index] = true;
+                    return;
+                }
+                break;
+            case AllergyPolicy::any:
+                if (role != Role::accept) ask("whether it is one of these is for a person to say");
+                break;
+            case AllergyPolicy::severe:
+                if (manifest || role == Role::accept) break;
+                if (isMild) return;
+                ask("the severity is not proven");
+                break;
+            case AllergyPolicy::biologic: {
+                const bool biologic =
+                    std::find(allergy.category.begin(), allergy.category.end(), "biologic") != allergy.category.end();
+                if (biologic || role == Role::accept) break;
+                // Food and surroundings are no biological product; a drug may be one.
+                const bool other = !allergy.category.empty() &&
+                                   std::all_of(allergy.category.begin(), allergy.category.end(),
+                                               [](std::string_view c) { return c == "food" || c == "environment"; });
+                if (other) return;
+                ask("whether it is a biological product or an antibiotic is for a person to say");
+                break;
+            }
+        }
+        if (isDecided(evidence.basis) && role == Role::review && !manifest) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "a related code that does not decide";
+        }
+        if (allergy.type == "intolerance" && isDecided(evidence.basis)) {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "an intolerance, not an allergy";
+        }
+        if (!allergy.verificationStatus.empty() && allergy.verificationStatus != "confirmed") {
+            evidence.basis = Basis::unconfirmed;
+            evidence.detail = "not confirmed";
+        }
+        reading_.allergies[fact.index].push_back(std::move(evidence));
+    }
+
+    const fhir::Chart& chart_;
+    const Vocabulary& vocabulary_;
+    fhir::Date asOf_;
+    AllergyReading reading_;
+    std::vector<Match> matches_;
+};
+
+}  // namespace
+
+AllergyReading readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
+                             std::vector<fhir::Issue>& issues) {
+    return AllergyReader(chart, vocabulary, asOf).read(issues);
+}
+
+}  // namespace mapping
