@@ -140,12 +140,14 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
     writer.endObject();
 }
 
-void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation) {
+void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation, const Participation& participates) {
     writer.beginObject()
         .member("trial", evaluation.trial->id)
         .member("status", rules::word(evaluation.status))
         .name("gate")
         .boolean(evaluation.gate);
+    if (participates.subject != nullptr) writer.member("researchSubject", participates.subject->status);
+    if (participates.refusal != nullptr) writer.name("refused").boolean(true);
     writer.name("criteria").beginArray();
     for (const rules::Finding& finding : evaluation.findings) writeFinding(writer, finding);
     writer.endArray();
@@ -181,7 +183,8 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
     writer.endObject().member("program", programVersion()).member("knowledge", knowledge.digest);
     if (screening.facts.deceased) writer.name("deceased").boolean(true);
     writer.name("trials").beginArray();
-    for (const rules::Evaluation& evaluation : screening.evaluations) writeEvaluation(writer, evaluation);
+    for (const rules::Evaluation& evaluation : screening.evaluations)
+        writeEvaluation(writer, evaluation, participation(screening, *evaluation.trial));
     writer.endArray().name("issues").beginArray();
     for (const fhir::Issue& issue : screening.facts.issues)
         writer.beginObject().member("path", issue.path).member("message", issue.message).endObject();
@@ -207,6 +210,10 @@ std::string tableText(const Screening& screening, const Origin& origin) {
         text += evaluation.trial->recruitmentAsOf ? " (" + evaluation.trial->recruitmentAsOf->text() + ")" : "";
         text += evaluation.gate ? "\n" : "; no disease of this trial on file\n";
 
+        const Participation participates = participation(screening, *evaluation.trial);
+        if (participates.subject != nullptr)
+            row("study", "the patient is a ResearchSubject of it (" + printable(participates.subject->status) + ")");
+        if (participates.refusal != nullptr) row("study", "the patient has refused (Consent)");
         std::string failed;
         for (const std::size_t index : evaluation.failed) {
             const rules::Finding& finding = evaluation.findings[index];

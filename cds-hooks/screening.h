@@ -27,11 +27,22 @@ struct Screening {
 /// The line of functions that every use of the program goes through: facts from the chart, judgement from the facts.
 Screening screen(const Knowledge& knowledge, fhir::Chart chart, fhir::Date asOf);
 
+/// What the chart says of the patient and one study: a ResearchSubject, whatever its status, or a Consent in force that
+/// refuses research, or this study.
+struct Participation {
+    const fhir::ResearchSubject* subject = nullptr;
+    const fhir::Consent* refusal = nullptr;
+
+    explicit operator bool() const { return subject != nullptr || refusal != nullptr; }
+};
+Participation participation(const Screening& screening, const rules::Trial& trial);
+
 /// "0.1.0"
 std::string_view programVersion();
 
-/// Trials worth a clinician's attention: the gate fires, nothing decided stands against the patient, and the patient is
-/// alive. Those that recruit come first, then those with the fewest missing facts.
+/// Trials worth a clinician's attention: the gate fires, nothing decided stands against the patient, the patient is
+/// alive, not on that study already, and has not refused. Those that recruit come first, then those with the fewest
+/// missing facts.
 std::vector<const rules::Evaluation*> suggested(const Screening& screening);
 
 }  // namespace cds_hooks

@@ -302,3 +302,52 @@ TEST_CASE("a status code says that a drug is in use, and never since when") {
     CHECK(history("Z92.241") == "unknown undated");
     CHECK(history("Z79.84") == "false none-on-file");
 }
+
+TEST_CASE("what is ordered or planned answers the planned facts and no others") {
+    const auto planned = [](std::string_view type, const std::string& members) {
+        return verdict({resource(type, members)}, "NCT07345780", "exc.06b");
+    };
+    const std::string kidney = coded("code", snomed, "70536003");
+    const auto request = [&](const std::string& status, const std::string& more = {}) {
+        return planned("ServiceRequest", kidney + R"("intent":"order","status":")" + status + "\"," + more);
+    };
+    CHECK(request("active") == "true recorded");
+    CHECK(request("active", R"("occurrenceDateTime":"2026-01-10",)") == "true recorded");
+    CHECK(request("active", R"("occurrenceDateTime":"2025-01-10",)") == "unknown unconfirmed");
+    CHECK(request("active", R"("authoredOn":"2025-11-21",)") == "unknown asked");
+    CHECK(request("active", R"("doNotPerform":true,)") == "unknown asked");
+    CHECK(request("draft") == "unknown unconfirmed");
+    CHECK(request("on-hold") == "unknown unconfirmed");
+    CHECK(request("revoked") == "unknown asked");
+    CHECK(request("completed") == "unknown asked");
+    const auto plan = [&](const std::string& status, const std::string& detail) {
+        return planned("CarePlan", R"("status":")" + status + R"(","intent":"plan","activity":[{"detail":{)" + kidney +
+                                       R"("status":")" + detail +
+                                       R"("}},{"reference":{"reference":"ServiceRequest/1"}}],)");
+    };
+    CHECK(plan("active", "scheduled") == "true recorded");
+    CHECK(plan("active", "cancelled") == "unknown asked");
+    CHECK(plan("revoked", "scheduled") == "unknown asked");
+    // Planned is not done, and done is not planned.
+    CHECK(verdict({resource("ServiceRequest", kidney + R"("intent":"order","status":"active",)")}, "NCT07345780",
+                  "exc.06a") == "false none-on-file");
+    CHECK(verdict({resource("Procedure", kidney + R"("status":"completed",)")}, "NCT07345780", "exc.06b") ==
+          "unknown asked");
+}
+
+TEST_CASE("what a report concludes is shown and decides nothing") {
+    const std::string report =
+        coded("code", "http://loinc.org", "22637-3") +
+        R"("status":"final","conclusionCode":[{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm",)"
+        R"("code":"C92.00"}]}],)";
+    CHECK(verdict({resource("DiagnosticReport", report)}, "NCT07109518", "inc.03") == "unknown unconfirmed");
+    CHECK(verdict({}, "NCT07109518", "inc.03") == "false none-on-file");
+}
+
+TEST_CASE("a result that is contained in its report is read") {
+    const std::string report =
+        coded("code", "http://loinc.org", "58410-2") +
+        R"("status":"final","contained":[{"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2025-11-15",)"
+        R"("code":{"coding":[{"system":"http://loinc.org","code":"10230-1"}]},"valueQuantity":{"value":61,"unit":"%"}}],)";
+    CHECK(verdict({resource("DiagnosticReport", report)}, "NCT07345780", "inc.08g") == "true recorded");
+}
