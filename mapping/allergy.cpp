@@ -115,6 +115,11 @@ private:
                 manifest = manifest || roleOf(manifestation, fact, recognised) == Role::accept;
             isMild = isMild && reaction.severity == "mild";
         }
+        // Food and surroundings are no drug and no biological product.
+        const bool noDrug =
+            !allergy.category.empty() &&
+            std::all_of(allergy.category.begin(), allergy.category.end(),
+                        [](std::string_view category) { return category == "food" || category == "environment"; });
         Evidence evidence = evidenceOf(allergy, fact);
         const auto ask = [&](std::string_view why) {
             evidence.basis = Basis::asked;
@@ -125,7 +130,7 @@ private:
                 return;
             case AllergyPolicy::listed:
                 if (!role) {
-                    if (!recognised) reading_.unrecognisable[fact.index] = true;
+                    if (!recognised && !noDrug) reading_.unrecognisable[fact.index] = true;
                     return;
                 }
                 break;
@@ -141,11 +146,7 @@ private:
                 const bool biologic =
                     std::find(allergy.category.begin(), allergy.category.end(), "biologic") != allergy.category.end();
                 if (biologic || role == Role::accept) break;
-                // Food and surroundings are no biological product; a drug may be one.
-                const bool other = !allergy.category.empty() &&
-                                   std::all_of(allergy.category.begin(), allergy.category.end(),
-                                               [](std::string_view c) { return c == "food" || c == "environment"; });
-                if (other) return;
+                if (noDrug) return;
                 ask("whether it is a biological product or an antibiotic is for a person to say");
                 break;
             }
