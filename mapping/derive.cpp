@@ -307,7 +307,10 @@ private:
             for (const Evidence& result : reported) {
                 const bool sameDay = result.method == "Cockcroft-Gault" && result.date && computed.front().date &&
                                      result.date->firstDay() == computed.front().date->firstDay();
-                if (!sameDay) all.push_back(result);
+                if (sameDay) continue;
+                all.push_back(result);
+                // What may be newer competes, however vague its date; markStale says so again.
+                if (result.basis == Basis::undated && result.date) all.back().basis = Basis::recorded;
             }
             std::vector<Evidence> newest = selectNewest(all);
             markStale(newest, facts_.asOf);
