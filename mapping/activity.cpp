@@ -155,6 +155,9 @@ private:
             const Match& match = matches_[i];
             if (match.role != Role::accept && match.role != Role::review) continue;
             if (vocabulary_.facts()[match.fact].planned != isPlan(activity.resourceType)) continue;
+            // A drug that was given is no allergy to it: only facts that come from what was done or given are meant.
+            const std::vector<std::string>& sources = vocabulary_.facts()[match.fact].sources;
+            if (std::none_of(sources.begin(), sources.end(), fhir::isActivity)) continue;
             // Several codings of one resource count once; a look-alike outweighs them all, an accepted code a reviewed.
             bool outranked = false;
             for (std::size_t j = 0; j < matches_.size(); ++j) {
@@ -201,7 +204,9 @@ private:
             return date;
         };
         evidence.date = clipped(activity.start);
-        const bool ended = activity.end && activity.end->firstDay() <= asOf_;
+        // What goes on and is dated by one moment was seen going on then; that is no end of it.
+        const bool seenOnce = course == Course::underway && activity.start && activity.end == activity.start;
+        const bool ended = activity.end && activity.end->firstDay() <= asOf_ && !seenOnce;
         if (fact.planned) {
             evidence.state = State::active;
             evidence.date = activity.authored;

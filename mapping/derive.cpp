@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "mapping/condition.h"
 #include "mapping/observation.h"
@@ -329,7 +330,10 @@ private:
             for (const Evidence& result : reported) {
                 const bool sameDay = result.method == "Cockcroft-Gault" && result.date && computed.front().date &&
                                      result.date->firstDay() == computed.front().date->firstDay();
-                if (!sameDay) all.push_back(result);
+                if (sameDay) continue;
+                all.push_back(result);
+                // What may be newer competes, however vague its date; markStale says so again.
+                if (result.basis == Basis::undated && result.date) all.back().basis = Basis::recorded;
             }
             std::vector<Evidence> newest = selectNewest(all);
             markStale(newest, facts_.asOf);
@@ -498,22 +502,33 @@ private:
         }
     }
 
-    /// The days on which relapses began, as far as an onset says so: the day a relapse was written down is not its own.
-    std::vector<const Evidence*> datedRelapses() {
-        std::vector<const Evidence*> relapses;
+    struct DatedRelapse {
+        const Evidence* evidence = nullptr;
+        fhir::DateTime date;
+    };
+
+    /// When relapses began, as far as an onset says so: the day a relapse was written down is not its own. Dates that
+    /// may be the same one count once, and mean every day that one of them may mean.
+    std::vector<DatedRelapse> datedRelapses() {
+        std::vector<DatedRelapse> all;
         const Fact* fact = named("relapse");
-        if (fact == nullptr) return relapses;
+        if (fact == nullptr) return all;
         for (const Evidence& condition : fact->conditions) {
-            if (!isDecided(condition.basis) || !condition.onsetDated || !condition.date) continue;
-            const bool known = std::any_of(relapses.begin(), relapses.end(), [&](const Evidence* other) {
-                // Two dates that may be the same one count once.
-                return other->date->first <= condition.date->last && condition.date->first <= other->date->last;
-            });
-            if (!known) relapses.push_back(&condition);
-            if (relapses.size() == mostRelapses) break;
+            if (isDecided(condition.basis) && condition.onsetDated && condition.date)
+                all.push_back({&condition, *condition.date});
         }
-        std::sort(relapses.begin(), relapses.end(),
-                  [](const Evidence* a, const Evidence* b) { return a->date->first < b->date->first; });
+        std::sort(all.begin(), all.end(), [](const DatedRelapse& a, const DatedRelapse& b) {
+            return std::tuple(a.date.first, a.date.last, a.evidence->id) <
+                   std::tuple(b.date.first, b.date.last, b.evidence->id);
+        });
+        std::vector<DatedRelapse> relapses;
+        for (const DatedRelapse& relapse : all) {
+            if (!relapses.empty() && relapse.date.first <= relapses.back().date.last) {
+                relapses.back().date.last = std::max(relapses.back().date.last, relapse.date.last);
+            } else if (relapses.size() < mostRelapses) {
+                relapses.push_back(relapse);
+            }
+        }
         return relapses;
     }
 
@@ -538,20 +553,26 @@ private:
     void monthsToRelapse(Fact& fact) {
         const Fact* remission = named("completeRemission");
         const auto relapses = datedRelapses();
-        if (remission == nullptr || relapses.empty() || !relapses.back()->date->isOneDay()) return;
-        const Evidence& relapse = *relapses.back();
+        if (remission == nullptr || relapses.empty() || !relapses.back().date.isOneDay()) return;
+        const DatedRelapse& relapse = relapses.back();
         const Evidence* last = nullptr;
         for (const Evidence& condition : remission->conditions) {
             if (!isDecided(condition.basis) || !condition.date || !condition.date->isOneDay()) continue;
-            if (condition.date->last >= relapse.date->first) continue;
+            if (condition.date->last >= relapse.date.first) continue;
             if (last == nullptr || condition.date->first > last->date->first) last = &condition;
         }
         if (last == nullptr) return;
+        // A remission of a vague date may have come after it.
+        const bool mayBeAnother =
+            std::any_of(remission->conditions.begin(), remission->conditions.end(), [&](const Evidence& condition) {
+                return isDecided(condition.basis) && condition.date && !condition.date->isOneDay() &&
+                       condition.date->last > last->date->first && condition.date->first < relapse.date.first;
+            });
+        if (mayBeAnother) return;
         // The remission immediately before this relapse came after the one before it (ruling 23).
-        const Evidence* previous = relapses.size() > 1 ? relapses[relapses.size() - 2] : nullptr;
-        if (previous != nullptr && last->date->first <= previous->date->last) return;
+        if (relapses.size() > 1 && last->date->first <= relapses[relapses.size() - 2].date.last) return;
         const fhir::Date from = last->date->firstDay();
-        const fhir::Date to = relapse.date->firstDay();
+        const fhir::Date to = relapse.date.firstDay();
         const int months = fhir::completedMonths(from, to);
         Evidence evidence = derived(fact);
         if (fhir::addMonths(from, months) == to) {
@@ -562,7 +583,7 @@ private:
             setValue(evidence, value);
         }
         evidence.date = relapse.date;
-        evidence.inputs = {*last, relapse};
+        evidence.inputs = {*last, *relapse.evidence};
         fact.results = {std::move(evidence)};
     }
 

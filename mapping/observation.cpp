@@ -399,8 +399,9 @@ private:
             }
             const Measured measured = measure(high, fact, vocabulary_);
             // Units that are read but not converted compare only with themselves.
-            const bool sameUnit = (high.code.empty() ? high.unit : high.code) ==
-                                  (valueQuantity.code.empty() ? valueQuantity.unit : valueQuantity.code);
+            const auto unitOfHigh = unitOf(high, fact, vocabulary_);
+            const auto unitOfValue = unitOf(valueQuantity, fact, vocabulary_);
+            const bool sameUnit = unitOfHigh && unitOfValue && unitOfHigh->spelling == unitOfValue->spelling;
             if (!isDecided(measured.basis) || !measured.value.isPoint() || *measured.value.high <= 0) continue;
             if (measured.factor != factor && (!measured.factor || !factor)) continue;
             if (!measured.factor && !sameUnit) continue;
@@ -497,6 +498,15 @@ private:
         evidence.positive = *answered == "3" || *answered == "4";
     }
 
+    /// Whether a unit is that of the quantity, by code or text.
+    bool isUnitOf(std::string_view unit, const fhir::Quantity& quantity) const {
+        const auto same = [&](std::string_view other) {
+            return !other.empty() &&
+                   lowerCase(vocabulary_.unitSpelling(unit)) == lowerCase(vocabulary_.unitSpelling(other));
+        };
+        return same(quantity.code) || same(quantity.unit);
+    }
+
     /// A number where a yes or no is asked: against the upper end of the result's own range, the assay's cut-off.
     void readCutOff(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) const {
         const fhir::Quantity& quantity = result.value.quantity;
@@ -515,9 +525,18 @@ private:
         for (const fhir::ReferenceRange& range : result.referenceRange) {
             if (!applies(range)) continue;
             std::string_view text = range.high.value;
+            std::string_view unit = range.high.code.empty() ? range.high.unit : range.high.code;
             const auto numbers = text.empty() ? readNumbers(range.text) : std::nullopt;
-            if (numbers && !numbers->comparator.starts_with('>'))
+            if (numbers && !numbers->comparator.starts_with('>')) {
                 text = numbers->second.empty() ? numbers->first : numbers->second;
+                unit = numbers->unit;
+            }
+            // A cut-off in another unit is not converted: the units of assays do not convert.
+            if (!unit.empty() && !isUnitOf(unit, quantity)) {
+                evidence.basis = Basis::noUpperLimit;
+                evidence.detail = "the cut-off of the assay is in another unit";
+                return;
+            }
             if (const auto end = fhir::parseDecimal(text)) {
                 if (cutOff && *cutOff != *end) return;
                 cutOff = end;
@@ -836,7 +855,11 @@ std::vector<Evidence> selectNewest(const std::vector<Evidence>& results) {
         if (isDecided(e.basis) || (e.indeterminate && e.date)) kept.push_back(&e);
     }
     if (kept.empty()) {
-        for (const Evidence& e : results) kept.push_back(&e);
+        // A result without a value hides none that says something.
+        for (const Evidence& e : results) {
+            if (e.basis != Basis::missing) kept.push_back(&e);
+        }
+        if (kept.empty()) return {results.front()};
         return {**std::max_element(kept.begin(), kept.end(), before)};
     }
     keepLatest(kept, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/support.h"
@@ -350,4 +351,24 @@ TEST_CASE("a result that is contained in its report is read") {
         R"("status":"final","contained":[{"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2025-11-15",)"
         R"("code":{"coding":[{"system":"http://loinc.org","code":"10230-1"}]},"valueQuantity":{"value":61,"unit":"%"}}],)";
     CHECK(verdict({resource("DiagnosticReport", report)}, "NCT07345780", "inc.08g") == "true recorded");
+}
+
+TEST_CASE("a drug that was given is no allergy to it") {
+    // NCT07117175 exc.13b and exc.13c: allergy to cyclophosphamide, to fludarabine.
+    for (const auto& [code, criterion] : {std::pair{"3002", "exc.13b"}, std::pair{"24698", "exc.13c"}}) {
+        const std::string given =
+            drug("MedicationStatement", code, R"("status":"active","effectivePeriod":{"start":"2025-11-01"},)");
+        CHECK(verdict({given}, "NCT07117175", criterion).substr(0, 4) != "true");
+    }
+}
+
+TEST_CASE("what goes on and is dated by one moment was seen going on then, and goes on") {
+    const std::string moment = R"("effectiveDateTime":"2025-06-01",)";
+    CHECK(steroid({drug("MedicationStatement", "8640", R"("status":"active",)" + moment)}) == "unknown wash-out");
+    CHECK(steroid({drug("MedicationAdministration", "8640", R"("status":"in-progress",)" + moment)}) ==
+          "unknown wash-out");
+    CHECK(steroid({drug("MedicationStatement", "8640", R"("status":"completed",)" + moment)}) == "false none-on-file");
+    CHECK(steroid({drug("MedicationStatement", "8640",
+                        R"("status":"active","effectivePeriod":{"start":"2025-05-01","end":"2025-06-01"},)")}) ==
+          "false none-on-file");
 }

@@ -533,6 +533,12 @@ TEST_CASE("months to a relapse run from the dated remission immediately before i
         {{relapse("b", "2024-07-10")}, ""},
         {{remission("a", "2024-01-10")}, ""},
         {{condition("C92.01", R"("id":"a",)"), relapse("b", "2024-07-10")}, ""},
+        // Another relapse or remission of a vague date may be the one that counts, wherever it stands in the file.
+        {{remission("a", "2024-01-10"), relapse("b", "2024-07-10"), relapse("c", "2024-07")}, ""},
+        {{remission("a", "2024-01-10"), relapse("c", "2024-07"), relapse("b", "2024-07-10")}, ""},
+        {{remission("a", "2024-01-10"), relapse("b", "2024-07-10"), relapse("c", "2024-07-10")}, "6"},
+        {{remission("a", "2024-01-10"), remission("c", "2024-03"), relapse("b", "2024-07-10")}, ""},
+        {{remission("a", "2024-01-10"), remission("c", "2023"), relapse("b", "2024-07-10")}, "6"},
         // The newest relapse, from the newest remission before it.
         {{remission("a", "2022-01-10"), relapse("b", "2022-07-10"), remission("c", "2024-01-10"),
           relapse("d", "2025-01-10")},
@@ -597,4 +603,31 @@ TEST_CASE("on oxygen a saturation is at most what it would be without") {
     CHECK(said(unstated["spo2"].results) == "95");
     CHECK(said(unstated["spo2RoomAir"].results) == "(..95]");
     CHECK(unstated["spo2RoomAir"].results.front().detail == "oxygen supply not stated");
+}
+
+TEST_CASE("a reported clearance that may be newer than the derived one competes with it") {
+    const auto clearances = [](const std::string& date) {
+        const Reading reading({patient("male", "1970-01-01"), creatinine("0.9"), weight("72"),
+                               observation("2164-2", date, quantity("20", "mL/min"))});
+        return reading["creatinineClearance"].results.size();
+    };
+    CHECK(clearances("2025-11-09") == 1);  // older: the derived one alone
+    CHECK(clearances("2025-11") == 2);
+    CHECK(clearances("2025") == 2);
+    CHECK(clearances("2024") == 1);
+}
+
+TEST_CASE("problems in the usual code systems say that no heart failure of class III or IV is on file") {
+    const auto class3or4 = [](const std::vector<std::string>& resources) {
+        std::vector<std::string> all{patient("male", "1970-01-01")};
+        all.insert(all.end(), resources.begin(), resources.end());
+        const auto screening =
+            support::screen(support::bundleOf(all), today, support::covering({"Observation", "Condition"}));
+        return support::truth(screening, "NCT07345780", "exc.04d");
+    };
+    CHECK(class3or4({}) == "false");
+    CHECK(class3or4({condition("J45.909")}) == "false");
+    CHECK(class3or4({condition("195967001")}) == "false");
+    CHECK(class3or4({condition("I50.9", status("active"))}) == "unknown");
+    CHECK(class3or4({condition("420913000", status("active"))}) == "true");
 }

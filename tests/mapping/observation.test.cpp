@@ -862,3 +862,48 @@ TEST_CASE("the newest result of every method is kept beside the newest of all") 
     for (const mapping::Evidence& result : reading["lvef"].byMethod)
         CHECK(text(result) == (result.method == "echocardiography" ? "60" : "52"));
 }
+
+TEST_CASE("a number where a yes or no is asked is compared with a cut-off in the same unit, and with no other") {
+    const auto surfaceAntigen = [](const std::string& value, const std::string& limit) {
+        return said(Reading({man, observation("63557-3", value + R"(,"referenceRange":[{)" + limit + "}]")})["hbsAg"]);
+    };
+    const auto high = [](std::string_view value, std::string_view unit) {
+        return R"("high":{"value":)" + std::string(value) + R"(,"unit":")" + std::string(unit) + "\"}";
+    };
+    CHECK(surfaceAntigen(quantity("0.06", "IU/mL"), high("0.05", "IU/mL")) == "positive");
+    CHECK(surfaceAntigen(quantity("0.06", "", "[IU]/mL"), high("0.05", "IU/mL")) == "positive");
+    CHECK(surfaceAntigen(quantity("0.06", "IU/mL"), R"("high":{"value":0.05})") == "positive");
+    CHECK(surfaceAntigen(quantity("0.06", "IU/mL"), R"("text":"< 0.05 IU/mL")") == "positive");
+    // 1 kIU/mL is far above 50 IU/L.
+    CHECK(surfaceAntigen(quantity("1", "kIU/mL"), high("50", "IU/L")) == "no-upper-limit");
+    CHECK(surfaceAntigen(quantity("1", "kIU/mL"), R"("text":"< 50 IU/L")") == "no-upper-limit");
+    CHECK(surfaceAntigen(R"("valueQuantity":{"value":1,"comparator":"<","unit":"kIU/mL"})", high("50", "IU/L")) ==
+          "no-upper-limit");
+}
+
+TEST_CASE("an upper limit in another spelling of a unit that does not convert is that of the result") {
+    const auto load = [](std::string_view unit, std::string_view code, std::string_view limitUnit) {
+        const Reading reading({man, observation("29610-3", quantity("21", unit, code) +
+                                                               R"(,"referenceRange":[{"high":{"value":21,"unit":")" +
+                                                               std::string(limitUnit) + "\"}}]")});
+        const mapping::Fact& fact = reading["hbvDna"];
+        REQUIRE(fact.results.size() == 1);
+        return fact.results.front().upperLimit.has_value();
+    };
+    CHECK(load("cp/mL", "{copies}/mL", "cp/mL"));
+    CHECK(load("copies/mL", "", "cp/mL"));
+    CHECK_FALSE(load("copies/mL", "", "log copies/mL"));
+    CHECK_FALSE(load("copies/mL", "", "IU/mL"));
+}
+
+TEST_CASE("a newer result without a value hides none that says something") {
+    const auto test = [](std::string_view status, std::string_view date, const std::string& rest) {
+        return observationOf(R"("status":")" + std::string(status) + R"(","effectiveDateTime":")" + std::string(date) +
+                             R"(","code":{"coding":[)" + loinc("2106-3") + "]}" + rest);
+    };
+    const std::string hint = test("preliminary", "2025-11-18", R"(,"valueString":"positive")");
+    const std::string nothing = test("final", "2025-11-19", "");
+    CHECK(said(Reading({man, hint})["pregnancy"]) == "unconfirmed");
+    CHECK(said(Reading({man, hint, nothing})["pregnancy"]) == "unconfirmed");
+    CHECK(said(Reading({man, nothing, hint})["pregnancy"]) == "unconfirmed");
+}
