@@ -335,7 +335,7 @@ private:
         }
         item.namesTumourCells = !fact.gate.empty() && random_.percent(80);
         const bool saturation = fact.derivation == "oxygen" || fact.derivation == "oxygenRoomAir";
-        if (saturation && random_.percent(60)) {
+        if (saturation && item.value != Item::Value::absent && random_.percent(60)) {
             static const std::array<Item::Oxygen, 6> supply{Item::Oxygen::air,   Item::Oxygen::air,
                                                             Item::Oxygen::air,   Item::Oxygen::given,
                                                             Item::Oxygen::given, Item::Oxygen::contradictory};
