@@ -309,7 +309,8 @@ void findSenses(Knowledge& knowledge) {
         }
     }
     for (const auto& [key, display] : codes) {
-        const auto& [system, code] = key;
+        const std::string& system = key.first;
+        const std::string& code = key.second;
         const Meaning meaning = knowledge.meaningOf(system, code);
         if (meaning.roles.empty()) continue;
         const auto found = std::find_if(knowledge.senses.begin(), knowledge.senses.end(), [&](const Sense& sense) {
