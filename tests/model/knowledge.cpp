@@ -15,7 +15,6 @@ namespace model {
 using fhir::json::Value;
 
 // --- arithmetic
-// --------------------------------------------------------------------------------------------------------
 
 Ratio ratio(Wide n, Wide d) {
     Wide a = n < 0 ? -n : n;
@@ -103,7 +102,6 @@ std::string_view word(Truth truth) {
 }
 
 // --- facts.json
-// --------------------------------------------------------------------------------------------------------
 
 bool FactEntry::reads(std::string_view type) const {
     return std::find(sources.begin(), sources.end(), type) != sources.end();
@@ -329,7 +327,6 @@ void findSenses(Knowledge& knowledge) {
 }
 
 // --- trial files
-// -------------------------------------------------------------------------------------------------------
 
 class TrialReader {
 public:
