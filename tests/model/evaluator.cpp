@@ -102,7 +102,6 @@ public:
 
 private:
     // --- the chart, read for one fact
-    // ----------------------------------------------------------------------------------
 
     static const FactEntry& fact(const std::string& name) { return knowledge().fact(name); }
 
@@ -367,7 +366,6 @@ private:
     }
 
     // --- what comes from other facts
-    // -----------------------------------------------------------------------------------
 
     /// Ruling 2: lymphoblastic disease whose code states no lineage.
     void lineage() {
@@ -456,7 +454,6 @@ private:
     }
 
     // --- logic
-    // ---------------------------------------------------------------------------------------------------------
 
     Truth truthOf(const std::string& id) {
         if (const auto found = known_.find(id); found != known_.end()) return found->second;
@@ -584,7 +581,6 @@ private:
     }
 
     // --- silence
-    // -------------------------------------------------------------------------------------------------------
 
     /// Rulings 4, 15 and 16.
     Truth silence(const FactEntry& entry) const {
@@ -611,7 +607,6 @@ private:
     }
 
     // --- persons
-    // -------------------------------------------------------------------------------------------------------
 
     /// The answer for every day on which the patient may have been born.
     Truth everyBirthday(const std::function<bool(long)>& holds) const {
@@ -655,7 +650,6 @@ private:
     }
 
     // --- results
-    // -------------------------------------------------------------------------------------------------------
 
     /// Ruling 10: those that no other one is certainly later than.
     static std::vector<Reading> newest(const std::vector<Reading>& all) {
@@ -849,7 +843,6 @@ private:
     }
 
     // --- windows
-    // -------------------------------------------------------------------------------------------------------
 
     static long lastInside(long day, const Window& window) {
         if (window.unit == "days") return day + window.length;
@@ -886,7 +879,6 @@ private:
     }
 
     // --- findings
-    // ------------------------------------------------------------------------------------------------------
 
     /// Ruling 3. Nothing when the record does not count at all.
     std::optional<Truth> recordHolds(const Record& record, const FactEntry& entry, const Criterion* criterion,
@@ -1039,7 +1031,6 @@ private:
     }
 
     // --- two facts
-    // -----------------------------------------------------------------------------------------------------
 
     /// Moments at which a fact is affirmed; an entry of nothing is one that nobody dated.
     std::vector<std::optional<Span>> affirmed(const FactEntry& entry) {

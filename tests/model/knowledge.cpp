@@ -15,7 +15,6 @@ namespace model {
 using fhir::json::Value;
 
 // --- arithmetic
-// --------------------------------------------------------------------------------------------------------
 
 Ratio ratio(Wide n, Wide d) {
     Wide a = n < 0 ? -n : n;
@@ -103,7 +102,6 @@ std::string_view word(Truth truth) {
 }
 
 // --- facts.json
-// --------------------------------------------------------------------------------------------------------
 
 bool FactEntry::reads(std::string_view type) const {
     return std::find(sources.begin(), sources.end(), type) != sources.end();
@@ -309,7 +307,8 @@ void findSenses(Knowledge& knowledge) {
         }
     }
     for (const auto& [key, display] : codes) {
-        const auto& [system, code] = key;
+        const std::string& system = key.first;
+        const std::string& code = key.second;
         const Meaning meaning = knowledge.meaningOf(system, code);
         if (meaning.roles.empty()) continue;
         const auto found = std::find_if(knowledge.senses.begin(), knowledge.senses.end(), [&](const Sense& sense) {
@@ -328,7 +327,6 @@ void findSenses(Knowledge& knowledge) {
 }
 
 // --- trial files
-// -------------------------------------------------------------------------------------------------------
 
 class TrialReader {
 public:

@@ -15,7 +15,6 @@ std::uint64_t Random::next() {
 }
 
 // --- the calendar
-// ------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -126,7 +125,6 @@ std::optional<Span> span(const When& when) {
 }
 
 // --- drawing
-// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -335,7 +333,7 @@ private:
         }
         item.namesTumourCells = !fact.gate.empty() && random_.percent(80);
         const bool saturation = fact.derivation == "oxygen" || fact.derivation == "oxygenRoomAir";
-        if (saturation && random_.percent(60)) {
+        if (saturation && item.value != Item::Value::absent && random_.percent(60)) {
             static const std::array<Item::Oxygen, 6> supply{Item::Oxygen::air,   Item::Oxygen::air,
                                                             Item::Oxygen::air,   Item::Oxygen::given,
                                                             Item::Oxygen::given, Item::Oxygen::contradictory};

@@ -32,7 +32,6 @@ private:
 };
 
 // --- the calendar, in days since 1970-01-01
-// ----------------------------------------------------------------------------
 
 struct Civil {
     long year = 0;
@@ -66,7 +65,6 @@ struct Span {
 std::optional<Span> span(const When& when);
 
 // --- what is so
-// --------------------------------------------------------------------------------------------------------
 
 /// One thing that is so about a patient: it becomes one resource.
 struct Item {

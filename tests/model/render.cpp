@@ -102,7 +102,6 @@ public:
 
 private:
     // --- the whole
-    // -----------------------------------------------------------------------------------------------------
 
     struct Entry {
         std::string url;
@@ -201,7 +200,6 @@ private:
     }
 
     // --- what every resource has
-    // ---------------------------------------------------------------------------------------
 
     void subject(Writer& writer, std::string_view element) {
         std::vector<std::string> references{"Patient/" + patientId_, "Patient/" + patientId_ + "/_history/3"};
@@ -283,7 +281,6 @@ private:
     }
 
     // --- results
-    // -------------------------------------------------------------------------------------------------------
 
     const Meaning& meaning(const Item& item) const { return knowledge().senses[item.senses.front()].meaning; }
 
@@ -637,7 +634,6 @@ private:
     }
 
     // --- diseases
-    // ------------------------------------------------------------------------------------------------------
 
     void disease(Writer& writer, const Item& item) {
         subject(writer, "subject");
@@ -674,7 +670,6 @@ private:
     }
 
     // --- acts
-    // ----------------------------------------------------------------------------------------------------------
 
     void act(Writer& writer, const Item& item, const std::string& id) {
         writer.member("status", item.status);
