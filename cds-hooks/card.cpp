@@ -312,6 +312,7 @@ std::string detailMarkdown(const Screening& screening, const std::vector<const E
         text += "Recruitment status: **" + escapeMarkdown(recruitment(trial)) + "**";
         if (!trial.sponsor.empty()) text += " · " + escapeMarkdown(trial.sponsor);
         for (const std::string& location : trial.locations) text += " · " + escapeMarkdown(location);
+        if (!trial.coordinator.empty()) text += " · Coordinator: " + escapeMarkdown(trial.coordinator, 300);
         text += "\n\n";
         const Lines lines = linesOf(*evaluation, screening);
         addSection(text, "Against", lines.against);

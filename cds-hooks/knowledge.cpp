@@ -63,7 +63,12 @@ std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder) {
     return files;
 }
 
-Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems) {
+KnowledgeFile siteFile(const std::filesystem::path& path) {
+    return {path.filename().string(), readFile(path)};
+}
+
+Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems,
+                        const std::optional<KnowledgeFile>& site) {
     Knowledge knowledge;
     std::vector<KnowledgeFile> sorted = files;
     std::sort(sorted.begin(), sorted.end(),
@@ -89,6 +94,9 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
         if (file.name != "drugs.json") continue;
         parse(file, [&](fhir::json::Value root) { knowledge.vocabulary.readDrugs(file.name, root, problems); });
     }
+    if (site) {
+        parse(*site, [&](fhir::json::Value root) { knowledge.vocabulary.readOverlay(site->name, root, problems); });
+    }
     for (const KnowledgeFile& file : sorted) {
         if (file.name == "facts.json" || file.name == "drugs.json") continue;
         if (!isTrialFile(file.name)) {
@@ -109,6 +117,15 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     const bool anyTrial =
         std::any_of(sorted.begin(), sorted.end(), [](const KnowledgeFile& file) { return isTrialFile(file.name); });
     if (!anyTrial) problems.push_back({"rules/trials", "no trial file (NCT….json)"});
+    if (site) {
+        try {
+            const fhir::json::Document document(site->text);
+            knowledge.site = readSite(site->name, document.root(), knowledge.vocabulary, knowledge.trials, problems);
+        } catch (const fhir::Error&) {
+            // Broken JSON, which is reported above.
+        }
+        sorted.push_back(*site);
+    }
     knowledge.digest = digestOf(sorted);
     return knowledge;
 }

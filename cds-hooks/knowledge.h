@@ -1,10 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cds-hooks/site.h"
 #include "mapping/vocabulary.h"
 #include "rules/trial.h"
 
@@ -20,7 +22,9 @@ struct KnowledgeFile {
 struct Knowledge {
     mapping::Vocabulary vocabulary;
     std::vector<rules::Trial> trials;  ///< in the order of their ids
-    std::string digest;                ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files
+    Site site;
+    std::string
+        digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };
 
 /// The files that were compiled into the program.
@@ -31,8 +35,12 @@ std::vector<KnowledgeFile> embeddedKnowledge();
 /// folder or file that cannot be read.
 std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder);
 
-/// Reads and checks the files. Errors: all problems at once, each with its place; the result is usable when there is
-/// none.
-Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems);
+/// The overlay of a site, under its file name. Errors: std::runtime_error when it cannot be read.
+KnowledgeFile siteFile(const std::filesystem::path& path);
+
+/// Reads and checks the files, and the overlay of a site. Errors: all problems at once, each with its place; the result
+/// is usable when there is none.
+Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems,
+                        const std::optional<KnowledgeFile>& site = std::nullopt);
 
 }  // namespace cds_hooks

@@ -22,11 +22,12 @@ namespace {
 constexpr int usageOrKnowledgeError = 2;
 
 /// Reads the knowledge, or says everything that is wrong with it.
-std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder) {
+std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder, const std::string& site) {
     const std::vector<cds_hooks::KnowledgeFile> files =
         folder.empty() ? cds_hooks::embeddedKnowledge() : cds_hooks::knowledgeIn(folder);
     std::vector<mapping::Problem> problems;
-    cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(files, problems);
+    cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(
+        files, problems, site.empty() ? std::nullopt : std::optional(cds_hooks::siteFile(site)));
     for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
     if (!problems.empty()) {
         spdlog::error("{} problem(s) in the knowledge; nothing was evaluated", problems.size());
@@ -128,6 +129,30 @@ int listTrials(const cds_hooks::Knowledge& knowledge) {
     return 0;
 }
 
+/// What an overlay without problems says, for the one who wrote it.
+int describeSite(const cds_hooks::Knowledge& knowledge) {
+    for (const rules::Trial& trial : knowledge.trials) {
+        std::cout << trial.id << "  " << trial.recruitment;
+        if (trial.recruitmentAsOf) std::cout << " (" << trial.recruitmentAsOf->text() << ")";
+        if (!trial.coordinator.empty()) std::cout << "; coordinator: " << trial.coordinator;
+        std::cout << '\n';
+    }
+    const mapping::Vocabulary& vocabulary = knowledge.vocabulary;
+    for (const mapping::FactDefinition& fact : vocabulary.facts()) {
+        for (const mapping::UpperLimit& limit : fact.upperLimits) {
+            std::cout << fact.name << "  upper limit " << fhir::decimalText(limit.value, 6) << ' ' << fact.unit << ", "
+                      << (limit.sex.empty() ? "both sexes" : limit.sex) << ", " << limit.ageFrom << " to "
+                      << limit.ageTo << " years\n";
+        }
+    }
+    for (const cds_hooks::Site::Order& order : knowledge.site.orders)
+        std::cout << vocabulary.facts()[order.fact].name << "  ordered as " << order.code.code << " ("
+                  << order.code.display << ")\n";
+    if (knowledge.site.referral) std::cout << "referral  " << knowledge.site.referral->display << '\n';
+    std::cout << "no problem; " << knowledge.trials.size() << " trials on\n";
+    return 0;
+}
+
 int run(int argc, char** argv) {
     CLI::App app{
         "cd7match: which of the CD7-directed CAR-T and CAR-NK trials may this patient enter, why, and what is "
@@ -141,11 +166,16 @@ int run(int argc, char** argv) {
         "  cd7match replay chart.json --explain NCT07109518.inc.09a\n"
         "  cd7match serve --port 8080\n"
         "  cd7match trials check rules/trials/NCT07109518.json\n"
+        "  cd7match site check site.json && cd7match replay charts/ --site site.json\n"
         "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
     std::string knowledgeFolder;
     app.add_option("--knowledge", knowledgeFolder,
                    "Folder with mapping/facts.json and rules/trials/, instead of the built-in")
         ->check(CLI::ExistingDirectory);
+    std::string site;
+    app.add_option("--site", site,
+                   "Overlay of this site: local codes, upper limits, windows, trials (docs/site-overlay.md)")
+        ->check(CLI::ExistingFile);
     bool version = false;
     app.add_flag("--version", version, "Name the program and its knowledge, and stop");
 
@@ -204,6 +234,12 @@ int run(int argc, char** argv) {
         trialsCommand->add_subcommand("check", "Report every problem of trial files, each with its place");
     std::vector<std::string> checked;
     check->add_option("file", checked, "Trial files (default: those of the knowledge)");
+    CLI::App* siteCommand = app.add_subcommand("site", "The overlay of a site");
+    siteCommand->require_subcommand(1);
+    CLI::App* checkSite = siteCommand->add_subcommand(
+        "check", "Report every problem of an overlay, each with its place, or what it says");
+    std::string checkedSite;
+    checkSite->add_option("file", checkedSite, "The overlay")->required()->check(CLI::ExistingFile);
     CLI::App* list = trialsCommand->add_subcommand("list", "List the trials");
 
     try {
@@ -213,13 +249,14 @@ int run(int argc, char** argv) {
             return usageOrKnowledgeError;
         }
         if (check->parsed()) return checkTrials(knowledgeFolder, checked);
-        auto knowledge = readKnowledge(knowledgeFolder);
+        auto knowledge = readKnowledge(knowledgeFolder, checkSite->parsed() ? checkedSite : site);
         if (!knowledge) return usageOrKnowledgeError;
         if (version) {
             std::cout << "cd7match " << cds_hooks::programVersion() << ", knowledge " << knowledge->digest << " ("
                       << knowledge->trials.size() << " trials, " << knowledge->vocabulary.facts().size() << " facts)\n";
             return 0;
         }
+        if (checkSite->parsed()) return describeSite(*knowledge);
         if (list->parsed()) return listTrials(*knowledge);
         if (serve->parsed()) {
             if (serveAsOf == "latest")

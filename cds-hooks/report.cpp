@@ -26,7 +26,8 @@ std::string valueText(const Evidence& evidence) {
             text += ' ';
             text += evidence.unitText == "a" ? "years" : evidence.unitText == "mo" ? "months" : evidence.unitText;
         }
-        if (const auto times = timesUpperLimit(evidence)) text += ", " + *times + " x ULN";
+        if (const auto times = timesUpperLimit(evidence))
+            text += ", " + *times + (evidence.assumedLimit ? " x the site's assumed ULN" : " x ULN");
     } else if (!evidence.coded.empty()) {
         text = evidence.coded;
     } else if (!evidence.display.empty()) {
@@ -85,6 +86,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
         writer.name("upperLimit");
         writeNumber(writer, evidence.upperLimitText);
     }
+    if (evidence.assumedLimit) writer.name("assumed").boolean(true);
     if (const auto times = timesUpperLimit(evidence)) writer.name("xULN").number(*times);
     if (!evidence.display.empty()) writer.member("display", shorten(evidence.display, 300));
     if (!evidence.method.empty()) writer.member("method", evidence.method);

@@ -412,6 +412,36 @@ private:
         }
         evidence.upperLimit = limit;
         evidence.upperLimitText = text;
+        if (!limit && factor) assumeUpperLimit(evidence, fact, *factor);
+    }
+
+    /// Ruling 7: a result without an upper limit of its own takes the site's, where sex and age leave but one.
+    void assumeUpperLimit(Evidence& evidence, const FactDefinition& fact, const Rational& factor) const {
+        const auto& birthDate = chart_.patient.birthDate;
+        const bool isBorn = birthDate && birthDate->firstDay() <= asOf_;
+        const int oldest = isBorn ? fhir::completedMonths(birthDate->firstDay(), asOf_) / 12 : 150;
+        const int youngest = isBorn ? fhir::completedMonths(std::min(birthDate->lastDay(), asOf_), asOf_) / 12 : 0;
+        const std::string_view gender = chart_.patient.gender;
+        const bool sexIsKnown = gender == "male" || gender == "female";
+        std::optional<Rational> limit;
+        bool everyone = true;  // whoever the patient may be is in some band
+        const std::array<std::string_view, 2> sexes{"male", "female"};
+        for (const std::string_view sex : sexes) {
+            if (sexIsKnown && sex != gender) continue;
+            for (int age = youngest; age <= oldest; ++age) {
+                const auto band = std::find_if(fact.upperLimits.begin(), fact.upperLimits.end(), [&](const auto& each) {
+                    return (each.sex.empty() || each.sex == sex) && each.ageFrom <= age && age <= each.ageTo;
+                });
+                everyone = everyone && band != fact.upperLimits.end();
+                if (band == fact.upperLimits.end()) continue;
+                if (limit && *limit != band->value) return;
+                limit = band->value;
+            }
+        }
+        if (!limit || !everyone) return;
+        evidence.upperLimit = limit;
+        evidence.upperLimitText = fhir::decimalText(*limit / factor, 6);
+        evidence.assumedLimit = true;
     }
 
     /// What a result says as positive or negative, in the order of ruling 9: coded value, words, boolean,

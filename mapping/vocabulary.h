@@ -96,6 +96,14 @@ struct Method {
     std::vector<std::string> text;   ///< words of Observation.method that say so, in lower case
 };
 
+/// An upper limit of normal of a site, for a sex and an age in completed years, both ends included.
+struct UpperLimit {
+    fhir::Rational value;  ///< in the fact's unit
+    std::string sex;       ///< empty for both
+    int ageFrom = 0;
+    int ageTo = 150;
+};
+
 /// One entry of facts.json. Its meaning stands in mapping/README.md.
 struct FactDefinition {
     std::size_t index = 0;
@@ -131,7 +139,8 @@ struct FactDefinition {
     std::optional<std::size_t> confirmedBy;  ///< a fact whose recorded diagnosis confirms this one
     bool diagnosisStands = false;            ///< a confirmed diagnosis is not taken back by a negative test
     std::string question;
-    std::vector<std::size_t> systems;  ///< code systems in which a record of it could be recognised
+    std::vector<UpperLimit> upperLimits;  ///< of the site, for results that have none of their own
+    std::vector<std::size_t> systems;     ///< code systems in which a record of it could be recognised
 
     bool recognisable() const { return !systems.empty() || derivation != Derivation::none; }
     const Method* method(std::string_view name) const;
@@ -177,6 +186,9 @@ public:
 
     /// Reads drugs.json: clinical drugs are looked up as their ingredients from then on. Errors: as for read().
     void readDrugs(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
+    /// Applies what a site overlay says about codes, upper limits and freshness (docs/site-overlay.md). Errors: as for
+    /// read().
+    void readOverlay(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
     /// The ingredient that a code of RxNorm means, itself or as a clinical drug; nothing when none or several.
     const Ingredient* ingredient(std::size_t system, std::string_view code) const;
     /// What the words of a drug say: an ingredient, a brand, or a name of the fact. Words are never matched silently:
@@ -214,6 +226,7 @@ private:
         std::size_t longestPrefix = 0;
     };
     friend class VocabularyReader;
+    friend class OverlayReader;
 
     std::vector<FactDefinition> facts_;
     Table<std::size_t> factByName_;

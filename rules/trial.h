@@ -55,6 +55,7 @@ struct Trial {
     std::string sex;
     std::vector<std::string> locations;
     std::string source;
+    std::string coordinator;          ///< whom to ask at this site; empty unless the site says
     std::vector<Criterion> criteria;  ///< in file order, a group before its parts
 
     const Criterion* find(std::string_view criterionId) const;

@@ -1,0 +1,189 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cds-hooks/knowledge.h"
+#include "cds-hooks/report.h"
+#include "tests/support.h"
+
+namespace {
+
+constexpr std::string_view asOf = "2025-11-20";
+
+struct Read {
+    cds_hooks::Knowledge knowledge;
+    std::vector<std::string> problems;
+};
+
+Read withSite(const std::string& text) {
+    Read result;
+    std::vector<mapping::Problem> problems;
+    result.knowledge =
+        cds_hooks::readKnowledge(cds_hooks::embeddedKnowledge(), problems, cds_hooks::KnowledgeFile{"site.json", text});
+    for (const mapping::Problem& problem : problems) result.problems.push_back(problem.text());
+    return result;
+}
+
+std::string patient(std::string_view gender = "male", std::string_view birthDate = "1970-01-01") {
+    return R"({"resourceType":"Patient","id":"p","gender":")" + std::string(gender) + R"(","birthDate":")" +
+           std::string(birthDate) + "\"}";
+}
+
+std::string result(std::string_view system, std::string_view code, std::string_view value, std::string_view unit,
+                   const std::string& members = {}) {
+    return R"({"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2025-11-15",)" + members +
+           R"("code":{"coding":[{"system":")" + std::string(system) + R"(","code":")" + std::string(code) +
+           R"("}]},"subject":{"reference":"Patient/p"},"valueQuantity":{"value":)" + std::string(value) +
+           R"(,"unit":")" + std::string(unit) + "\"}}";
+}
+
+std::string verdict(const cds_hooks::Knowledge& knowledge, const std::vector<std::string>& resources,
+                    std::string_view trial, std::string_view criterion,
+                    const std::vector<std::string>& covered = {"Condition"}) {
+    const auto screening = cds_hooks::screen(
+        knowledge, support::chartOf(support::bundleOf(resources), support::covering(covered)), support::day(asOf));
+    return support::truth(screening, trial, criterion) + ' ' + support::basis(screening, trial, criterion);
+}
+
+}  // namespace
+
+TEST_CASE("a local code means nothing without the overlay and decides with it") {
+    const std::string site =
+        R"({"codes":{"urn:lab":{"EF":{"fact":"lvef","display":"Ejection fraction"},"OLD":{"fact":"lvef","display":"x","role":"review"}}}})";
+    const Read read = withSite(site);
+    REQUIRE_MESSAGE(read.problems.empty(), read.problems.front());
+    const std::vector<std::string> chart{patient(), result("urn:lab", "EF", "40", "%")};
+    CHECK(verdict(support::knowledge(), chart, "NCT07345780", "inc.08g") == "unknown missing");
+    CHECK(verdict(read.knowledge, chart, "NCT07345780", "inc.08g") == "false recorded");
+    CHECK(verdict(read.knowledge, {patient(), result("urn:lab", "OLD", "40", "%")}, "NCT07345780", "inc.08g") ==
+          "unknown unconfirmed");
+    CHECK(verdict(read.knowledge, {patient(), result("urn:other", "EF", "40", "%")}, "NCT07345780", "inc.08g") ==
+          "unknown missing");
+}
+
+TEST_CASE("silence in a local system counts once its codes would have been recognised") {
+    const std::string procedure =
+        R"({"resourceType":"Procedure","id":"q","status":"completed","subject":{"reference":"Patient/p"},
+            "code":{"coding":[{"system":"http://www.ama-assn.org/go/cpt","code":"99999"}]}})";
+    const Read read = withSite(
+        R"({"codes":{"http://www.ama-assn.org/go/cpt":{"38240":{"fact":"stemCellTransplant","display":"Transplantation"}}}})");
+    REQUIRE(read.problems.empty());
+    CHECK(verdict(support::knowledge(), {patient(), procedure}, "NCT07117305", "exc.10", {"Procedure"}) ==
+          "unknown asked");
+    CHECK(verdict(read.knowledge, {patient(), procedure}, "NCT07117305", "exc.10", {"Procedure"}) ==
+          "false none-on-file");
+}
+
+TEST_CASE("a code is taken from the vocabulary only when the overlay says so") {
+    const std::string mapped = R"({"codes":{"http://loinc.org":{"10230-1":{"fact":"ecog","display":"x")";
+    REQUIRE(withSite(mapped + "}}}}").problems.size() == 1);
+    CHECK(
+        withSite(mapped + "}}}}").problems.front() ==
+        "site.json: /codes/http://loinc.org/10230-1: is a code of lvef already; \"replace\": true takes it from there");
+    const Read read = withSite(mapped + R"(,"replace":true}}}})");
+    REQUIRE(read.problems.empty());
+    CHECK(verdict(read.knowledge, {patient(), result("http://loinc.org", "10230-1", "40", "%")}, "NCT07345780",
+                  "inc.08g") == "unknown missing");
+}
+
+TEST_CASE("an upper limit of the site is assumed, where sex and age leave one and the result has none") {
+    // NCT07117175 inc.06.4b: alt <= 3 xULN.
+    const Read read = withSite(
+        R"({"upperLimits":{"alt":[{"value":40,"unit":"U/L","sex":"male"},{"value":30,"unit":"U/L","sex":"female","ageFrom":18},
+                                  {"value":20,"unit":"U/L","sex":"female","ageTo":17}]}})");
+    REQUIRE_MESSAGE(read.problems.empty(), read.problems.front());
+    const auto alt = [&](const std::string& who, std::string_view value, const std::string& range = {}) {
+        return verdict(read.knowledge, {who, result("http://loinc.org", "1742-6", value, "U/L", range)}, "NCT07117175",
+                       "inc.06.4b");
+    };
+    CHECK(alt(patient(), "120") == "true assumed");
+    CHECK(alt(patient(), "121") == "false assumed");
+    CHECK(alt(patient("female"), "90") == "true assumed");
+    CHECK(alt(patient("female"), "91") == "false assumed");
+    CHECK(alt(patient("female", "2010-01-01"), "61") == "false assumed");
+    // Eighteen this year or not: two bands, two limits.
+    CHECK(alt(patient("female", "2007"), "120") == "unknown no-upper-limit");
+    CHECK(alt(patient("unknown"), "120") == "unknown no-upper-limit");
+    // The result's own limit comes first.
+    CHECK(alt(patient(), "61", R"("referenceRange":[{"high":{"value":20,"unit":"U/L"}}],)") == "false recorded");
+    CHECK(verdict(support::knowledge(), {patient(), result("http://loinc.org", "1742-6", "120", "U/L")}, "NCT07117175",
+                  "inc.06.4b") == "unknown no-upper-limit");
+}
+
+TEST_CASE("an assumed limit is said to be one, in the unit of the result") {
+    const Read read = withSite(R"({"upperLimits":{"totalBilirubin":[{"value":1.2,"unit":"mg/dL"}]}})");
+    REQUIRE(read.problems.empty());
+    const auto screening = cds_hooks::screen(
+        read.knowledge,
+        support::chartOf(support::bundleOf({patient(), result("http://loinc.org", "14631-6", "17.104", "umol/L")})),
+        support::day(asOf));
+    const std::string line = cds_hooks::ndjsonLine(screening, read.knowledge, {"x.json", 0});
+    CHECK(line.find(R"("upperLimit":20.5248,"assumed":true,"xULN":0.833)") != std::string::npos);
+}
+
+TEST_CASE("a freshness window of the site counts") {
+    const Read read = withSite(R"({"freshness":{"lvef":"3 days"}})");
+    REQUIRE(read.problems.empty());
+    const std::vector<std::string> chart{patient(), result("http://loinc.org", "10230-1", "60", "%")};
+    CHECK(verdict(support::knowledge(), chart, "NCT07345780", "inc.08g") == "true recorded");
+    CHECK(verdict(read.knowledge, chart, "NCT07345780", "inc.08g") == "unknown stale");
+}
+
+TEST_CASE("every problem of an overlay is reported at once, with its place") {
+    const Read read = withSite(R"({
+        "colour": "red",
+        "codes": { "urn:lab": { "A": { "fact": "ghost", "display": "x" }, "B": { "fact": "lvef" },
+                                "C": { "fact": "lvef", "display": "x", "role": "maybe", "colour": 1 },
+                                "D": { "fact": "ecog", "display": "x", "role": "answer" }, "E": 7 }, "": {} },
+        "upperLimits": { "ghost": [], "gilbertSyndrome": [], "lvef": 3,
+                         "alt": [ { "value": -1, "unit": "U/L" }, { "value": 40, "unit": "mg/dL", "sex": "both" },
+                                  { "value": 40, "unit": "U/L", "ageFrom": 5, "ageTo": 4 } ],
+                         "ast": [ { "value": 40, "unit": "U/L" }, { "value": 41, "unit": "U/L", "sex": "male" } ] },
+        "freshness": { "lvef": "soon", "ghost": "3 days", "gilbertSyndrome": "3 days" },
+        "trials": { "NCT00000000": {}, "NCT07109518": { "enabled": "no", "status": { "value": "", "asOf": "yesterday" },
+                                                        "coordinator": {}, "colour": 1 } },
+        "orders": { "ghost": {}, "lvef": { "system": "x", "code": "y" }, "gilbertSyndrome": { "system": "x", "code": "y", "display": "z" } },
+        "referral": { "code": "y" }
+    })");
+    for (const std::string_view place : {"/colour: unknown key",
+                                         "/codes/urn:lab/A/fact: unknown fact 'ghost'",
+                                         "/codes/urn:lab/B/display: a code without",
+                                         "/codes/urn:lab/C/role: 'maybe'",
+                                         "/codes/urn:lab/C/colour: unknown key",
+                                         "/codes/urn:lab/D/value: goes with",
+                                         "/codes/urn:lab/E: is not an object",
+                                         "/codes/: a code system without its URI",
+                                         "/upperLimits/ghost: unknown fact",
+                                         "/upperLimits/gilbertSyndrome: 'gilbertSyndrome' is no quantity",
+                                         "/upperLimits/lvef: is not a list",
+                                         "/upperLimits/alt/0/value: is not a positive number",
+                                         "/upperLimits/alt/1/unit: 'mg/dL' is not one of",
+                                         "/upperLimits/alt/1/sex: 'both'",
+                                         "/upperLimits/alt/2/ageTo: is below ageFrom",
+                                         "/upperLimits/ast/1: overlaps with entry 0",
+                                         "/freshness/lvef: 'soon'",
+                                         "/freshness/ghost: unknown fact",
+                                         "/freshness/gilbertSyndrome: 'gilbertSyndrome' does not",
+                                         "/trials/NCT00000000: is not a trial",
+                                         "/trials/NCT07109518/enabled: is not true or false",
+                                         "/trials/NCT07109518/status/value: missing",
+                                         "/trials/NCT07109518/status/asOf: is not a date",
+                                         "/trials/NCT07109518/coordinator: names nobody",
+                                         "/trials/NCT07109518/colour: unknown key",
+                                         "/orders/ghost: unknown fact",
+                                         "/orders/lvef/display: missing",
+                                         "/orders/gilbertSyndrome: 'gilbertSyndrome' is answered",
+                                         "/referral/system: missing",
+                                         "/referral/display: missing"}) {
+        const std::string wanted = "site.json: " + std::string(place);
+        CHECK_MESSAGE(std::any_of(read.problems.begin(), read.problems.end(),
+                                  [&](const std::string& problem) { return problem.starts_with(wanted); }),
+                      wanted);
+    }
+    CHECK(withSite("[]").problems.size() == 1);
+    CHECK(withSite("{").problems.size() == 1);
+    CHECK(withSite(R"({"codes":[]})").problems == std::vector<std::string>{"site.json: /codes: is not an object"});
+}
