@@ -146,7 +146,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     if (type == "Bundle") {
         collectBundle(value, path, collection);
     } else if (type == "Patient" || type == "Observation" || type == "Condition" || type == "Medication" ||
-               isActivity(type)) {
+               type == "QuestionnaireResponse" || isActivity(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
         static_cast<void>(value["meta"]["lastUpdated"]);
@@ -328,6 +328,9 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
                 ++foreign;
             } else if (isActivity(other.resource["resourceType"].text())) {
                 chart.activity.push_back(readActivity(other.resource, other.path, lookUp, chart.issues));
+            } else if (other.resource["resourceType"].text() == "QuestionnaireResponse") {
+                chart.questionnaireResponse.push_back(
+                    readQuestionnaireResponse(other.resource, other.path, chart.issues));
             } else if (other.resource["resourceType"].text() == "Observation") {
                 chart.observation.push_back(readObservation(other.resource, other.path, chart.issues));
             } else {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fhir/json.h"
+#include "fhir/questionnaire.h"
 #include "fhir/resource.h"
 
 namespace fhir {
@@ -47,6 +48,7 @@ struct Chart {
     std::vector<Observation> observation;
     std::vector<Condition> condition;
     std::vector<Activity> activity;
+    std::vector<QuestionnaireResponse> questionnaireResponse;
     Coverage coverage;
     std::vector<Issue> issues;
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out
