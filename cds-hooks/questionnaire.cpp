@@ -155,7 +155,8 @@ bool isActivity(const FactDefinition& fact) {
 /// Whether something lasts and can be over: then its end is asked for, and the past counts as well.
 bool lasts(const FactDefinition& fact) {
     return fact.kind == Kind::finding && !mapping::isAnsweredAsResult(fact) && !fact.event &&
-           fact.status != mapping::StatusPolicy::diagnosed && fact.derivation != Derivation::childbearing;
+           fact.status != mapping::StatusPolicy::diagnosed && fact.status != mapping::StatusPolicy::ever &&
+           fact.derivation != Derivation::childbearing;
 }
 
 /// Whether the words of the vocabulary ask for yes or no.
@@ -346,6 +347,7 @@ private:
                 break;
             case Kind::quantity:
                 writer_.member("type", isDecimal ? "decimal" : isScore ? "integer" : "quantity");
+                if (item.needs.method) writer_.name("repeats").boolean(true);  // one answer for each method
                 break;
             case Kind::count:
                 writer_.member("type", "integer");

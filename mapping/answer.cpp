@@ -1,6 +1,7 @@
 #include "mapping/answer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <tuple>
@@ -28,6 +29,19 @@ std::optional<fhir::Rational> wholeNumber(std::string_view text) {
     if (!number || *number < 0 || fhir::decimalText(*number, 6).find('.') != std::string::npos) return std::nullopt;
     return number;
 }
+
+/// One answer of an item.
+struct Place {
+    const QuestionnaireItem& item;
+    std::size_t answer;
+
+    /// Whether a part stands beside this answer: nested in it, or in no answer of the item at all.
+    bool owns(const QuestionnaireItem& part) const {
+        const std::string_view path = part.path;
+        if (!path.starts_with(item.path + ".answer[")) return true;
+        return path.starts_with(item.path + ".answer[" + std::to_string(answer) + "].");
+    }
+};
 
 /// A form that counts, with its items by linkId.
 struct Form {
@@ -136,15 +150,20 @@ private:
                                                    : std::string_view();
     }
 
-    static std::vector<const QuestionnaireItem*> parts(const Form& form, const FactDefinition& fact,
+    static std::vector<const QuestionnaireItem*> parts(const Form& form, const Place& place, const FactDefinition& fact,
                                                        std::string_view part) {
+        std::vector<const QuestionnaireItem*> own;
         const auto found = form.items.find(linkIdOf(fact) + '/' + std::string(part));
-        return found == form.items.end() ? std::vector<const QuestionnaireItem*>() : found->second;
+        if (found == form.items.end()) return own;
+        std::copy_if(found->second.begin(), found->second.end(), std::back_inserter(own),
+                     [&](const QuestionnaireItem* item) { return place.owns(*item); });
+        return own;
     }
 
     /// The days of a part, the earliest first; false, with an issue, when one lies ahead or is no day.
-    bool readDates(const Form& form, const FactDefinition& fact, std::string_view part, std::vector<DateTime>& dates) {
-        for (const QuestionnaireItem* item : parts(form, fact, part)) {
+    bool readDates(const Form& form, const Place& place, const FactDefinition& fact, std::string_view part,
+                   std::vector<DateTime>& dates) {
+        for (const QuestionnaireItem* item : parts(form, place, fact, part)) {
             for (const QuestionnaireAnswer& answer : item->answer) {
                 if (answer.kind != AnswerKind::date) {
                     leftOut(*item, "a date is needed");
@@ -165,9 +184,9 @@ private:
         return true;
     }
 
-    void readUpperLimit(Evidence& evidence, const Form& form, const fhir::Quantity& quantity,
+    void readUpperLimit(Evidence& evidence, const Form& form, const Place& place, const fhir::Quantity& quantity,
                         const std::optional<fhir::Rational>& factor) {
-        for (const QuestionnaireItem* item : parts(form, *evidence.fact, part::upperLimit)) {
+        for (const QuestionnaireItem* item : parts(form, place, *evidence.fact, part::upperLimit)) {
             for (const QuestionnaireAnswer& answer : item->answer) {
                 fhir::Quantity limit = answer.quantity;
                 if (limit.unit.empty() && limit.code.empty()) {
@@ -193,8 +212,8 @@ private:
         }
     }
 
-    void readMethod(Evidence& evidence, const Form& form) {
-        for (const QuestionnaireItem* item : parts(form, *evidence.fact, part::method)) {
+    void readMethod(Evidence& evidence, const Form& form, const Place& place) {
+        for (const QuestionnaireItem* item : parts(form, place, *evidence.fact, part::method)) {
             const Method* method = evidence.fact->method(word(item->answer.front()));
             if (method == nullptr) {
                 leftOut(*item, "no method of this fact");
@@ -204,7 +223,7 @@ private:
         }
     }
 
-    bool readNumber(Evidence& evidence, const Form& form, const QuestionnaireItem& item,
+    bool readNumber(Evidence& evidence, const Form& form, const Place& place, const QuestionnaireItem& item,
                     const QuestionnaireAnswer& answer) {
         if (answer.kind != AnswerKind::quantity && answer.kind != AnswerKind::number) return false;
         const fhir::Quantity& quantity = answer.quantity;
@@ -226,18 +245,19 @@ private:
             return true;
         }
         evidence.value = measured.value;
-        readUpperLimit(evidence, form, quantity, measured.factor);
+        readUpperLimit(evidence, form, place, quantity, measured.factor);
         return true;
     }
 
-    bool readViralLoad(Evidence& evidence, const Form& form, const QuestionnaireItem& item,
-                       const QuestionnaireAnswer& answer) {
+    bool readViralLoad(Evidence& evidence, const Form& form, const Place& place) {
+        const QuestionnaireAnswer& answer = place.item.answer[place.answer];
         evidence.positive = yesOrNo(answer);
         if (!evidence.positive) {
-            if (!readNumber(evidence, form, item, answer)) return false;
+            if (!readNumber(evidence, form, place, place.item, answer)) return false;
         } else if (*evidence.positive) {
-            for (const QuestionnaireItem* value : parts(form, *evidence.fact, part::value)) {
-                if (!readNumber(evidence, form, *value, value->answer.front())) leftOut(*value, "a number is needed");
+            for (const QuestionnaireItem* value : parts(form, place, *evidence.fact, part::value)) {
+                if (!readNumber(evidence, form, place, *value, value->answer.front()))
+                    leftOut(*value, "a number is needed");
             }
         }
         const bool below = evidence.comparator.starts_with('<');
@@ -267,8 +287,9 @@ private:
     }
 
     /// What one answer says, several things when several days are given; nothing, with an issue, when it is unfit.
-    std::vector<Evidence> read(const FactDefinition& fact, const Form& form, const QuestionnaireItem& item,
-                               const QuestionnaireAnswer& answer) {
+    std::vector<Evidence> read(const FactDefinition& fact, const Form& form, const Place& place) {
+        const QuestionnaireItem& item = place.item;
+        const QuestionnaireAnswer& answer = item.answer[place.answer];
         Evidence evidence = evidenceOf(fact, form);
         bool fits = false;
         switch (fact.kind) {
@@ -278,10 +299,10 @@ private:
                 break;
             case Kind::quantity:
             case Kind::count:
-                fits = readNumber(evidence, form, item, answer);
+                fits = readNumber(evidence, form, place, item, answer);
                 break;
             case Kind::viralLoad:
-                fits = readViralLoad(evidence, form, item, answer);
+                fits = readViralLoad(evidence, form, place);
                 break;
             case Kind::coded:
                 fits = readCoded(evidence, answer);
@@ -291,10 +312,11 @@ private:
             leftOut(item, "the answer is not of the kind that " + fact.label + " needs");
             return {};
         }
-        readMethod(evidence, form);
+        readMethod(evidence, form, place);
         std::vector<DateTime> dates;
-        if (!readDates(form, fact, part::date, dates)) return {};
-        if (fact.kind == Kind::finding && !isAnsweredAsResult(fact)) return history(std::move(evidence), form, dates);
+        if (!readDates(form, place, fact, part::date, dates)) return {};
+        if (fact.kind == Kind::finding && !isAnsweredAsResult(fact))
+            return history(std::move(evidence), form, place, dates);
         return results(std::move(evidence), dates);
     }
 
@@ -316,7 +338,8 @@ private:
         return {std::move(evidence)};
     }
 
-    std::vector<Evidence> history(Evidence evidence, const Form& form, const std::vector<DateTime>& dates) {
+    std::vector<Evidence> history(Evidence evidence, const Form& form, const Place& place,
+                                  const std::vector<DateTime>& dates) {
         evidence.isRecord = true;
         evidence.onsetDated = true;
         if (evidence.positive == false) {
@@ -326,7 +349,7 @@ private:
         evidence.state = State::active;
         std::vector<DateTime> ends;
         // An end that lies ahead: it lasts today.
-        const bool ended = readDates(form, *evidence.fact, part::end, ends) && !ends.empty();
+        const bool ended = readDates(form, place, *evidence.fact, part::end, ends) && !ends.empty();
         if (ended && !evidence.fact->event) {
             evidence.state = State::stopped;
             evidence.end = ends.back();
@@ -412,38 +435,39 @@ private:
 
     bool readFact(const FactDefinition& definition, Fact& fact) {
         const std::string linkId = linkIdOf(definition);
-        std::vector<Said> all;
+        std::map<std::string_view, std::vector<Said>> byMethod;  // measured in two ways, it is two results
         for (const Form& form : forms_) {
             const auto found = form.items.find(linkId);
             if (found == form.items.end()) continue;
             for (const QuestionnaireItem* item : found->second) {
-                for (const QuestionnaireAnswer& answer : item->answer) {
-                    Said said = read(definition, form, *item, answer);
-                    if (!said.empty()) all.push_back(std::move(said));
+                for (std::size_t i = 0; i < item->answer.size(); ++i) {
+                    Said said = read(definition, form, {*item, i});
+                    if (!said.empty()) byMethod[said.front().method].push_back(std::move(said));
                 }
             }
         }
-        Said said = settle(std::move(all));
-        if (said.empty()) return false;
-        age(said);
+        if (byMethod.empty()) return false;
         fact.definition = &definition;
         fact.absent = facts_[definition.index].absent;
-        if (said.front().isRecord) {
-            fact.conditions = std::move(said);
-            return true;
+        std::vector<Evidence> latest;
+        for (auto& [method, all] : byMethod) {
+            Said said = settle(std::move(all));
+            age(said);
+            if (said.front().isRecord) {
+                fact.conditions = std::move(said);
+                return true;
+            }
+            markStale(said, facts_.asOf);
+            for (const Evidence& evidence : said) {
+                if (evidence.positive == true && isDecided(evidence.basis) && evidence.onsetDated)
+                    fact.positives.push_back(evidence);
+            }
+            // Of several days the latest; what disagrees all together.
+            if (said.front().basis != Basis::conflicting) said.erase(said.begin(), said.end() - 1);
+            if (!method.empty()) fact.byMethod.insert(fact.byMethod.end(), said.begin(), said.end());
+            latest.insert(latest.end(), said.begin(), said.end());
         }
-        markStale(said, facts_.asOf);
-        for (const Evidence& evidence : said) {
-            if (evidence.positive == true && isDecided(evidence.basis) && evidence.onsetDated)
-                fact.positives.push_back(evidence);
-        }
-        const bool conflict = said.front().basis == Basis::conflicting;
-        if (conflict) {
-            fact.results = said;
-        } else {
-            fact.results = {said.back()};  // the latest day
-        }
-        if (!said.back().method.empty()) fact.byMethod = fact.results;
+        fact.results = byMethod.size() == 1 ? latest : selectNewest(latest);
         return true;
     }
 
