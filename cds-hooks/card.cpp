@@ -54,6 +54,15 @@ std::string limitText(const rules::Rule& rule, const Evidence& evidence) {
     return {};
 }
 
+/// What the evidence is about: the fact, or the question of the rule that it answers.
+std::string_view labelOf(const rules::Rule& rule, const Evidence& evidence) {
+    if (rule.kind == rules::Rule::Kind::ask && rule.linkId == evidence.fact->name) return rule.question;
+    for (const rules::Rule& part : rule.rules) {
+        if (const std::string_view label = labelOf(part, evidence); label != evidence.fact->label) return label;
+    }
+    return evidence.fact->label;
+}
+
 /// The lines of one trial, by what they tell the reader.
 struct Lines {
     std::vector<std::string> against, missing, stale, waiting, unsettled, met;
@@ -74,6 +83,8 @@ std::string evidenceText(const Evidence& evidence) {
 /// The resource, or what a derived value was computed from.
 std::string sourceText(const Evidence& evidence) {
     std::string text = escapeMarkdown(evidence.source());
+    if (!evidence.author.empty()) text += " by " + escapeMarkdown(evidence.author, 120);
+    if (evidence.isAnswer() && evidence.issued) text += " on " + evidence.issued->text();
     if (!evidence.detail.empty()) text += " (" + escapeMarkdown(evidence.detail) + ")";
     for (std::size_t i = 0; i < evidence.inputs.size(); ++i)
         text += (i == 0 ? " from " : ", ") + evidenceText(evidence.inputs[i]);
@@ -84,8 +95,8 @@ std::string sourceText(const Evidence& evidence) {
 std::string newerUnused(const rules::Outcome& outcome) {
     for (const Evidence* evidence : outcome.evidence) {
         if (!mapping::isDecided(evidence->basis))
-            return "; newer, not used: " + evidenceText(*evidence) + " — " +
-                   std::string(mapping::word(evidence->basis));
+            return (outcome.basis == Basis::attested ? "; on file, not used: " : "; newer, not used: ") +
+                   evidenceText(*evidence) + " — " + std::string(mapping::word(evidence->basis));
     }
     return {};
 }
@@ -164,7 +175,7 @@ Lines linesOf(const Evaluation& evaluation, const Screening& screening) {
         const Evidence& evidence = *outcome.evidence.front();
         const std::string limit = escapeMarkdown(limitText(finding.criterion->when, evidence));
         const std::string negation = finding.criterion->inclusion || limit.empty() ? "" : "not ";
-        Lines::addOnce(lines.met, negation + escapeMarkdown(evidence.fact->label) + limit + ": " +
+        Lines::addOnce(lines.met, negation + escapeMarkdown(labelOf(finding.criterion->when, evidence)) + limit + ": " +
                                       escapeMarkdown(valueText(evidence)) + " · " + sourceText(evidence) + " (" +
                                       finding.criterion->id + ")" + newerUnused(outcome));
     }

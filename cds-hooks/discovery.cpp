@@ -29,6 +29,10 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
         templates.push_back(
             {std::string(key), std::string(type) + "?patient={{context.patientId}}", std::string(type), ""});
 
+    // What people answered to the questions of the trials.
+    templates.push_back(
+        {"screeningForms", "QuestionnaireResponse?patient={{context.patientId}}", "QuestionnaireResponse", ""});
+
     // One query a group of facts: one list of all codes would be longer than servers accept.
     std::vector<std::string> order;
     std::map<std::string, std::set<std::string>> codes;

@@ -49,6 +49,7 @@ private:
                 return;
             case Rule::Kind::ask:
                 line(depth, "ask: " + rule.question + end);
+                for (const Evidence* evidence : outcome.evidence) addEvidence(*evidence, depth + 1);
                 return;
             case Rule::Kind::reference:
                 line(depth, "criterion " + trial_.criteria[rule.target].id + end);
@@ -68,6 +69,7 @@ private:
 
     void addEvidence(const Evidence& evidence, std::size_t depth) {
         std::string text = "* " + evidence.source() + ": " + valueText(evidence);
+        if (!evidence.author.empty()) text += ", answered by " + std::string(evidence.author);
         if (!evidence.method.empty()) text += ", by " + std::string(evidence.method);
         if (!evidence.upperLimitText.empty()) text += ", upper limit " + evidence.upperLimitText;
         if (evidence.stale) text += ", stale";

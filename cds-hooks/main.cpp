@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,13 +16,19 @@
 #include <vector>
 
 #include "cds-hooks/knowledge.h"
+#include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
 #include "cds-hooks/screening.h"
 #include "cds-hooks/serve.h"
+#include "fhir/bundle.h"
+#include "fhir/error.h"
+#include "mapping/fact.h"
+#include "rules/evaluate.h"
 
 namespace {
 
 constexpr int usageOrKnowledgeError = 2;
+constexpr int someUnreadable = 3;
 
 /// Reads the knowledge, or says everything that is wrong with it.
 std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder, const std::string& site) {
@@ -153,6 +162,48 @@ int describeSite(const cds_hooks::Knowledge& knowledge) {
     return 0;
 }
 
+/// What `trials questionnaire` is asked for.
+struct FormOptions {
+    std::string trial;
+    std::string chart;  ///< empty: the whole form
+    std::string asOf = "today";
+    std::vector<std::string> covers;
+};
+
+int printQuestionnaire(const cds_hooks::Knowledge& knowledge, const FormOptions& options) {
+    const auto trial = std::find_if(knowledge.trials.begin(), knowledge.trials.end(),
+                                    [&](const rules::Trial& known) { return known.id == options.trial; });
+    if (trial == knowledge.trials.end()) {
+        spdlog::error("'{}' is not a trial of this knowledge", options.trial);
+        return usageOrKnowledgeError;
+    }
+    if (options.chart.empty()) {
+        std::cout << cds_hooks::questionnaireJson(*trial, knowledge.vocabulary) << '\n';
+        return 0;
+    }
+    std::ifstream stream(options.chart, std::ios::binary);
+    if (!stream || !std::filesystem::is_regular_file(options.chart)) {
+        spdlog::error("{}: is not a file that can be read", options.chart);
+        return someUnreadable;
+    }
+    try {
+        auto document = std::make_shared<fhir::json::Document>(
+            std::string{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()});
+        const fhir::Chart chart =
+            fhir::readBundle(std::move(document), readCoverage(options.covers, knowledge.vocabulary));
+        const fhir::Date asOf =
+            readAsOf(options.asOf)
+                .value_or(mapping::latestDate(chart, cds_hooks::today()).value_or(cds_hooks::today()));
+        const mapping::Facts facts = mapping::readFacts(chart, knowledge.vocabulary, asOf);
+        const rules::Evaluation evaluation = rules::evaluate(*trial, facts);
+        std::cout << cds_hooks::questionnaireJson(*trial, knowledge.vocabulary, &evaluation) << '\n';
+        return 0;
+    } catch (const fhir::Error& error) {
+        spdlog::error("{}: {}", options.chart, error.what());
+        return someUnreadable;
+    }
+}
+
 int run(int argc, char** argv) {
     CLI::App app{
         "cd7match: which of the CD7-directed CAR-T and CAR-NK trials may this patient enter, why, and what is "
@@ -165,6 +216,7 @@ int run(int argc, char** argv) {
         "  cd7match replay charts.ndjson.gz --format ndjson > screened.ndjson\n"
         "  cd7match replay chart.json --explain NCT07109518.inc.09a\n"
         "  cd7match serve --port 8080\n"
+        "  cd7match trials questionnaire NCT07117305 --chart chart.json\n"
         "  cd7match trials check rules/trials/NCT07109518.json\n"
         "  cd7match site check site.json && cd7match replay charts/ --site site.json\n"
         "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
@@ -241,6 +293,15 @@ int run(int argc, char** argv) {
     std::string checkedSite;
     checkSite->add_option("file", checkedSite, "The overlay")->required()->check(CLI::ExistingFile);
     CLI::App* list = trialsCommand->add_subcommand("list", "List the trials");
+    CLI::App* questionnaire =
+        trialsCommand->add_subcommand("questionnaire", "Print the screening form of a trial, a FHIR R4 Questionnaire");
+    FormOptions form;
+    questionnaire->add_option("trial", form.trial, "The trial: NCT…")->required();
+    questionnaire->add_option("--chart", form.chart, "A Bundle: print only the items that this chart leaves open");
+    questionnaire->add_option("--as-of", form.asOf, "With --chart: the day of the evaluation")->capture_default_str();
+    questionnaire->add_option("--covers", form.covers, "With --chart: resource types that it holds completely, or all")
+        ->delimiter(',')
+        ->allow_extra_args(false);
 
     try {
         app.parse(argc, argv);
@@ -258,6 +319,7 @@ int run(int argc, char** argv) {
         }
         if (checkSite->parsed()) return describeSite(*knowledge);
         if (list->parsed()) return listTrials(*knowledge);
+        if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
         if (serve->parsed()) {
             if (serveAsOf == "latest")
                 throw CLI::ValidationError("--as-of", "a service evaluates as of a date or today, not latest");

@@ -30,6 +30,8 @@ std::string valueText(const Evidence& evidence) {
             text += ", " + *times + (evidence.assumedLimit ? " x the site's assumed ULN" : " x ULN");
     } else if (!evidence.coded.empty()) {
         text = evidence.coded;
+    } else if (evidence.positive && evidence.isAnswer()) {
+        text = *evidence.positive ? "yes" : "no";
     } else if (!evidence.display.empty()) {
         text = evidence.display;
     } else if (evidence.positive && !evidence.isRecord) {
@@ -73,7 +75,7 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
         writeNumber(writer, evidence.valueText);
     } else if (!evidence.coded.empty()) {
         writer.member("value", evidence.coded);
-    } else if (evidence.positive && !evidence.isRecord) {
+    } else if (evidence.positive && (!evidence.isRecord || evidence.isAnswer())) {
         writer.name("value").boolean(*evidence.positive);
     }
     if (!evidence.highText.empty()) {
@@ -94,6 +96,8 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
     if (evidence.date && evidence.isRecord && !evidence.onsetDated) writer.member("dateOf", "recordedDate");
     if (evidence.end) writer.member("end", evidence.end->text());
     writer.member("source", evidence.source());
+    if (!evidence.author.empty()) writer.member("author", shorten(evidence.author, 300));
+    if (evidence.isAnswer() && evidence.issued) writer.member("authored", evidence.issued->text());
     if (evidence.stale) writer.name("stale").boolean(true);
     if (!mapping::isDecided(evidence.basis)) writer.member("reason", mapping::word(evidence.basis));
     if (!evidence.detail.empty()) writer.member("detail", evidence.detail);

@@ -9,6 +9,7 @@
 
 #include "cds-hooks/card.h"
 #include "cds-hooks/discovery.h"
+#include "cds-hooks/questionnaire.h"
 #include "cds-hooks/screening.h"
 #include "fhir/bundle.h"
 #include "fhir/error.h"
@@ -169,15 +170,24 @@ Answer respondToHook(const Knowledge& knowledge, std::string_view body, fhir::Da
 Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date asOf) {
     static constexpr std::string_view discoveryPath = "/cds-services";
     static const std::string servicePath = std::string(discoveryPath) + '/' + std::string(serviceId);
+    static constexpr std::string_view questionnairePath = "/fhir/Questionnaire/";
     const bool isDiscovery = request.path == discoveryPath;
-    if (!isDiscovery && request.path != servicePath)
+    const rules::Trial* form = nullptr;
+    if (request.path.starts_with(questionnairePath)) {
+        const std::string_view id = std::string_view(request.path).substr(questionnairePath.size());
+        for (const rules::Trial& trial : knowledge.trials) {
+            if (trial.id == id) form = &trial;
+        }
+    }
+    if (!isDiscovery && form == nullptr && request.path != servicePath)
         return answerOf({404, "not-found", "there is nothing at this path"});
-    const std::string_view allowed = isDiscovery ? "GET" : "POST";
+    const std::string_view allowed = isDiscovery || form != nullptr ? "GET" : "POST";
     if (request.method != allowed) {
         Answer answer = answerOf({405, "not-supported", "this path takes " + std::string(allowed)});
         answer.headers.emplace_back("Allow", std::string(allowed));
         return answer;
     }
+    if (form != nullptr) return {200, questionnaireJson(*form, knowledge.vocabulary), "application/fhir+json", {}};
     if (isDiscovery) return {200, discoveryJson(knowledge), "application/json", {}};
     return respondToHook(knowledge, request.body, asOf, newUuid());
 }

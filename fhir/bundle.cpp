@@ -112,8 +112,9 @@ bool isReferenced(std::string_view type) {
 }
 
 bool isAboutPatients(std::string_view type) {
-    static constexpr std::array<std::string_view, 6> types{"Observation",      "Condition",       "AllergyIntolerance",
-                                                           "DiagnosticReport", "ResearchSubject", "Consent"};
+    static constexpr std::array<std::string_view, 7> types{
+        "Observation",     "Condition", "AllergyIntolerance",   "DiagnosticReport",
+        "ResearchSubject", "Consent",   "QuestionnaireResponse"};
     return isActivity(type) || std::find(types.begin(), types.end(), type) != types.end();
 }
 
@@ -330,6 +331,8 @@ void read(Found& found, const Lookup& lookUp, Chart& chart) {
         chart.researchSubject.push_back(readResearchSubject(resource, found.path, lookUp, chart.issues));
     } else if (type == "Consent") {
         chart.consent.push_back(readConsent(resource, found.path, lookUp, chart.issues));
+    } else if (type == "QuestionnaireResponse") {
+        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, found.path, chart.issues));
     } else {
         readActivities(resource, found.path, lookUp, chart.activity, chart.issues);
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fhir/json.h"
+#include "fhir/questionnaire.h"
 #include "fhir/resource.h"
 
 namespace fhir {
@@ -51,6 +52,7 @@ struct Chart {
     std::vector<DiagnosticReport> diagnosticReport;
     std::vector<ResearchSubject> researchSubject;
     std::vector<Consent> consent;
+    std::vector<QuestionnaireResponse> questionnaireResponse;
     Coverage coverage;
     std::vector<Issue> issues;
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out

@@ -6,6 +6,7 @@
 
 #include "mapping/activity.h"
 #include "mapping/allergy.h"
+#include "mapping/answer.h"
 #include "mapping/condition.h"
 #include "mapping/derive.h"
 #include "mapping/observation.h"
@@ -156,6 +157,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         }
     }
     derive(facts, chart, vocabulary);
+    readAnswers(facts, chart, vocabulary);
     fhir::limitIssues(facts.issues);
     return facts;
 }
@@ -188,6 +190,9 @@ std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAft
         see(condition.onset);
         see(condition.abatement);
         see(condition.recordedDate);
+    }
+    for (const fhir::QuestionnaireResponse& response : chart.questionnaireResponse) {
+        if (response.counts()) see(response.authored);
     }
     for (const fhir::Activity& activity : chart.activity) {
         if (activity.status == "entered-in-error" || activity.status == "not-done") continue;

@@ -83,6 +83,7 @@ struct Evidence {
     std::string_view resourceType;
     std::string_view id;
     std::size_t resourceIndex = 0;  ///< among the chart's resources of that type: tells apart those without an id
+    std::string_view author;        ///< of an answer in a screening form: who gave it
     std::string_view method;        ///< a method name of the fact, when the result states one
     std::string valueText;          ///< the number as it is written, or as it was computed
     std::string highText;           ///< of a range, its high end
@@ -92,6 +93,9 @@ struct Evidence {
     std::string_view display;      ///< of the code or answer
     std::string detail;            ///< for a person: what is lacking, or what it rests on
     std::vector<Evidence> inputs;  ///< of a derived value
+
+    /// Whether a person answered it in a screening form; issued is then the time of the answer.
+    bool isAnswer() const { return resourceType == "QuestionnaireResponse"; }
 
     std::string source() const;  ///< "Observation/bili-1"; "derived" when computed
 };
@@ -113,12 +117,28 @@ struct Fact {
     std::string detail;                ///< why nothing could be derived: "needs bodyWeight"
 };
 
+/// What a person answered to a question of a trial file.
+struct Answer {
+    std::string linkId;                              ///< "NCT07117305/inc.01"
+    std::shared_ptr<const FactDefinition> question;  ///< what the evidence is about: no fact of the vocabulary
+    std::vector<Evidence> evidence;                  ///< one, or those of the same time that disagree
+};
+
 /// The facts of one chart on one day, one for each definition of the vocabulary and in its order.
 struct Facts {
     std::vector<Fact> facts;
     std::vector<fhir::Issue> issues;
     fhir::Date asOf;
     bool deceased = false;
+    /// What people answered in screening forms, one for each definition of the vocabulary; those without an answer have
+    /// no definition. Empty when nobody answered. Kept apart: an answer never overrides what is recorded silently.
+    std::vector<Fact> attested;
+    std::vector<Answer> answers;  ///< to the questions of trial files, in the order of their linkId
+
+    /// What people answered about one fact; nothing when nobody did.
+    const Fact* attestation(std::size_t index) const {
+        return index < attested.size() && attested[index].definition != nullptr ? &attested[index] : nullptr;
+    }
 
     const Fact& operator[](std::size_t index) const { return facts[index]; }
 };

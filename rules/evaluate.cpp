@@ -62,12 +62,8 @@ public:
                 return outcomeOf(rule.target);
             case Rule::Kind::negation:
                 return negate(outcomeOf(rule.rules.front(), criterion));
-            case Rule::Kind::ask: {
-                Outcome outcome;
-                outcome.basis = Basis::asked;
-                outcome.open.push_back({criterion, nullptr, &rule, Basis::asked});
-                return outcome;
-            }
+            case Rule::Kind::ask:
+                return answerTo(rule, criterion);
             case Rule::Kind::all:
             case Rule::Kind::any:
                 break;
@@ -90,6 +86,28 @@ public:
     }
 
 private:
+    /// What a person answered in a screening form; an answer that cannot be used leaves the question open.
+    Outcome answerTo(const Rule& rule, std::size_t criterion) const {
+        Outcome outcome;
+        outcome.basis = Basis::asked;
+        const auto found = std::find_if(facts_.answers.begin(), facts_.answers.end(),
+                                        [&](const mapping::Answer& answer) { return answer.linkId == rule.linkId; });
+        if (found != facts_.answers.end()) {
+            for (const mapping::Evidence& evidence : found->evidence) outcome.evidence.push_back(&evidence);
+            const mapping::Evidence& answer = found->evidence.front();
+            const Truth truth = answer.positive == true ? Truth::True : Truth::False;
+            if (mapping::isDecided(answer.basis) && !answer.stale) {
+                outcome.truth = truth;
+                outcome.basis = answer.basis;
+                return outcome;
+            }
+            if (answer.basis == Basis::conflicting) outcome.basis = Basis::conflicting;
+            if (answer.stale) outcome.wouldBe = truth;
+        }
+        outcome.open.push_back({criterion, nullptr, &rule, outcome.basis});
+        return outcome;
+    }
+
     const Outcome& outcomeOf(std::size_t index) {
         if (!known_[index]) {
             outcomes_[index] = outcomeOf(trial_.criteria[index].when, index);

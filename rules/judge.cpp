@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 namespace rules {
 
@@ -19,15 +20,36 @@ using mapping::StatusPolicy;
 
 namespace {
 
+/// Whether something about the fact can decide today.
+bool speaks(const Fact& fact) {
+    const auto decides = [](const Evidence& evidence) { return mapping::isDecided(evidence.basis) && !evidence.stale; };
+    return std::any_of(fact.results.begin(), fact.results.end(), decides) ||
+           std::any_of(fact.conditions.begin(), fact.conditions.end(), decides);
+}
+
+/// What a person answered where anybody did, and what is recorded elsewhere. An answer that cannot decide does not
+/// stand in the way of a record that can.
+const Fact& factOf(std::size_t index, const mapping::Facts& facts, bool withAnswers) {
+    const Fact* attested = withAnswers ? facts.attestation(index) : nullptr;
+    return attested != nullptr && (speaks(*attested) || !speaks(facts[index])) ? *attested : facts[index];
+}
+
+/// What a person answered about a fact, when this is such a fact.
+const Evidence* answerIn(const Fact& fact) {
+    const std::vector<Evidence>& all = fact.conditions.empty() ? fact.results : fact.conditions;
+    return !all.empty() && all.front().isAnswer() ? &all.front() : nullptr;
+}
+
 class Judge {
 public:
     Judge(const Comparison& comparison, const Criterion& criterion, std::size_t criterionIndex,
-          const mapping::Facts& facts)
+          const mapping::Facts& facts, bool withAnswers)
         : comparison_(comparison),
           criterion_(criterion),
           criterionIndex_(criterionIndex),
           facts_(facts),
-          fact_(facts[comparison.fact]) {}
+          withAnswers_(withAnswers),
+          fact_(factOf(comparison.fact, facts, withAnswers)) {}
 
     Outcome judge() const {
         if (comparison_.after) return after();
@@ -80,6 +102,12 @@ private:
             return outcome;
         }
         return unknown(fact, fact.absent);
+    }
+
+    /// What a person said that speaks against the fact, or does not count towards it: it is over, or an exception.
+    Outcome toldAgainst(const Evidence& evidence) const {
+        if (!mapping::isDecided(evidence.basis)) return unknown(evidence, evidence.basis);
+        return staleOr(evidence, decided(Truth::False, evidence));
     }
 
     // --- results ---------------------------------------------------------------------------------------------------
@@ -209,7 +237,8 @@ private:
         if (anyCondition) conditions = combine(byCondition, Rule::Kind::any);
         if (byResult.empty()) {
             if (anyCondition) return conditions;
-            if (refuting != nullptr) return decided(Truth::False, *refuting);
+            if (refuting != nullptr) return toldAgainst(*refuting);
+            if (const Evidence* answer = answerIn(fact)) return toldAgainst(*answer);
             Outcome nothing = silence(fact);
             // What is on file and does not count (outside the window, no longer active) is shown.
             for (const Evidence& condition : fact.conditions) nothing.evidence.push_back(&condition);
@@ -239,7 +268,7 @@ private:
         if (!result.positive) return unknown(result, Basis::unconfirmed);
         Outcome outcome = decided(*result.positive ? Truth::True : Truth::False, result);
         if (!window || result.stale || !*result.positive) return staleOr(result, std::move(outcome));
-        if (!result.date) return unknown(result, Basis::undated);
+        if (!result.date || result.history) return unknown(result, Basis::undated);
         return inWindow(result, *result.date, *window).value_or(decided(Truth::False, result));
     }
 
@@ -289,7 +318,22 @@ private:
         return decided(Truth::True, condition);
     }
 
+    /// What a person said of the exception holds for what people said, and for every record that may be one.
+    const Evidence* answeredException(const Evidence& condition) const {
+        const Evidence* answer = answerIn(factOf(*comparison_.except, facts_, withAnswers_));
+        if (answer == nullptr || condition.isAnswer()) return answer;
+        const std::vector<Evidence>& recorded = facts_[*comparison_.except].conditions;
+        const bool listed = std::any_of(recorded.begin(), recorded.end(),
+                                        [&](const Evidence& other) { return mapping::sameResource(other, condition); });
+        return listed ? answer : nullptr;
+    }
+
     Truth isException(const Evidence& condition) const {
+        if (const Evidence* answer = answeredException(condition)) {
+            if (!mapping::isDecided(answer->basis) || answer->stale) return Truth::Unknown;
+            return answer->positive == true ? Truth::True : Truth::False;
+        }
+        if (condition.isAnswer()) return Truth::Unknown;  // nobody said whether it is one of the exceptions
         Truth truth = Truth::False;
         for (const Evidence& other : facts_[*comparison_.except].conditions) {
             if (!mapping::sameResource(other, condition)) continue;
@@ -300,6 +344,13 @@ private:
     }
 
     std::optional<Outcome> exceptionUnproven(const Evidence& condition) const {
+        if (const Evidence* answer = answeredException(condition))
+            return unknown(*answer, answer->stale ? Basis::stale : answer->basis);
+        if (condition.isAnswer()) {
+            Outcome outcome = unknown(facts_[*comparison_.except], Basis::asked);
+            outcome.evidence.push_back(&condition);
+            return outcome;
+        }
         for (const Evidence& other : facts_[*comparison_.except].conditions) {
             if (!mapping::sameResource(other, condition)) continue;
             Outcome outcome = unknown(other, other.maybeTreated ? Basis::asked : other.basis);
@@ -405,7 +456,7 @@ private:
     }
 
     Outcome after() const {
-        const Fact& earlier = facts_[*comparison_.after];
+        const Fact& earlier = factOf(*comparison_.after, facts_, withAnswers_);
         Outcome first = exists(earlier);
         if (comparison_.form == Comparison::Form::twice) {
             if (first.truth == Truth::False) return first;
@@ -451,6 +502,13 @@ private:
             undated = undated || lastEnd > firstStart;
         }
         // What is on file came before; whether more came after, nobody wrote down.
+        if (!undated && latest != nullptr && earliest != nullptr && answerIn(fact_) != nullptr &&
+            answerIn(earlier) != nullptr) {
+            // The form asks for every day, so that nothing came after.
+            Outcome outcome = decided(Truth::False, *latest);
+            outcome.evidence.push_back(earliest);
+            return outcome;
+        }
         Basis basis = undated ? Basis::undated : Basis::missing;
         if (!undated && fact_.definition->kind != Kind::quantity) basis = Basis::asked;
         Outcome outcome = unknown(fact_, basis);
@@ -460,6 +518,10 @@ private:
     }
 
     Outcome twice(const Fact* earlier) const {
+        const Evidence* answer = answerIn(fact_);
+        if (answer != nullptr && answer->positive == false) return toldAgainst(*answer);
+        if (answer != nullptr && fact_.positives.empty())
+            return unknown(*answer, mapping::isDecided(answer->basis) ? Basis::undated : answer->basis);
         if (fact_.positives.empty()) return silence(fact_);
         std::optional<DateTime> since;
         if (earlier != nullptr) {
@@ -479,6 +541,8 @@ private:
                 return outcome;
             }
         }
+        // The form asks for every day, so that there were no two.
+        if (answer != nullptr && (earlier == nullptr || answerIn(*earlier) != nullptr)) return toldAgainst(*answer);
         return unknown(fact_.positives.front(), Basis::asked);
     }
 
@@ -486,14 +550,94 @@ private:
     const Criterion& criterion_;
     std::size_t criterionIndex_;
     const mapping::Facts& facts_;
+    bool withAnswers_;  ///< what people answered in screening forms stands in for what is recorded
     const Fact& fact_;
 };
+
+// --- what is recorded and what is attested -------------------------------------------------------------------------
+
+void citeToo(const Outcome& other, Outcome& outcome) {
+    for (const Evidence* evidence : other.evidence) {
+        if (std::find(outcome.evidence.begin(), outcome.evidence.end(), evidence) == outcome.evidence.end())
+            outcome.evidence.push_back(evidence);
+    }
+}
+
+Outcome contradiction(const Outcome& recorded, const Outcome& attested, const FactDefinition& fact,
+                      std::size_t criterion) {
+    Outcome outcome;
+    outcome.basis = Basis::conflicting;
+    outcome.evidence = recorded.evidence;
+    citeToo(attested, outcome);
+    outcome.open.push_back({criterion, &fact, nullptr, Basis::conflicting});
+    outcome.recorded = true;
+    return outcome;
+}
+
+/// Whether an answer cannot be true beside a record that does not decide by itself: a number below a lower bound, or no
+/// negative test where one is on file.
+bool contradicts(const Comparison& comparison, const Outcome& recorded, const Outcome& attested,
+                 const mapping::Facts& facts) {
+    const Fact* answered = facts.attestation(comparison.fact);
+    if (answered == nullptr) return false;
+    if (comparison.window && recorded.basis == Basis::asked && !recorded.evidence.empty())
+        return attested.truth == Truth::False && mapping::isDecided(recorded.evidence.front()->basis) &&
+               recorded.evidence.front()->positive == true && !recorded.evidence.front()->isRecord;
+    if (comparison.form != Comparison::Form::order) return false;
+    const auto apart = [](const Evidence& a, const Evidence& b) {
+        if (!a.value.high || !b.value.low) return false;
+        return *a.value.high < *b.value.low || (*a.value.high == *b.value.low && (a.value.highOpen || b.value.lowOpen));
+    };
+    for (const Evidence& record : facts[comparison.fact].results) {
+        if (!mapping::isDecided(record.basis) || record.stale) continue;
+        for (const Evidence& answer : answered->results) {
+            if (apart(record, answer) || apart(answer, record)) return true;
+        }
+    }
+    return false;
+}
+
+/// An answer decides where what is recorded does not; it never overrides a record silently.
+Outcome settle(Outcome recorded, Outcome attested, const Comparison& comparison, std::size_t criterion,
+               const mapping::Facts& facts) {
+    // Waiting for a window to pass is a verdict of its own.
+    const auto isVerdict = [](const Outcome& outcome) {
+        return outcome.truth != Truth::Unknown || outcome.basis == Basis::washOut;
+    };
+    const FactDefinition& fact = *facts[comparison.fact].definition;
+    if (recorded.basis == Basis::conflicting) {
+        citeToo(attested, recorded);
+        return recorded;
+    }
+    if (isVerdict(recorded) && recorded.basis != Basis::noneOnFile) {
+        const bool same = recorded.truth == attested.truth &&
+                          (recorded.basis == Basis::washOut) == (attested.basis == Basis::washOut);
+        if (!isVerdict(attested) || same) return recorded;
+        return contradiction(recorded, attested, fact, criterion);
+    }
+    if (isVerdict(attested)) {
+        if (contradicts(comparison, recorded, attested, facts))
+            return contradiction(recorded, attested, fact, criterion);
+        citeToo(recorded, attested);
+        return attested;
+    }
+    if (recorded.basis == Basis::noneOnFile) return attested.wouldBe == recorded.truth ? recorded : attested;
+    if (attested.basis == Basis::conflicting || (recorded.basis != Basis::asked && recorded.evidence.empty()))
+        return attested;
+    citeToo(attested, recorded);
+    if (!recorded.wouldBe) recorded.wouldBe = attested.wouldBe;
+    return recorded;
+}
 
 }  // namespace
 
 Outcome judge(const Comparison& comparison, const Criterion& criterion, std::size_t criterionIndex,
               const mapping::Facts& facts) {
-    return Judge(comparison, criterion, criterionIndex, facts).judge();
+    Outcome recorded = Judge(comparison, criterion, criterionIndex, facts, false).judge();
+    const auto answered = [&](std::optional<std::size_t> fact) { return fact && facts.attestation(*fact) != nullptr; };
+    if (!answered(comparison.fact) && !answered(comparison.except) && !answered(comparison.after)) return recorded;
+    Outcome attested = Judge(comparison, criterion, criterionIndex, facts, true).judge();
+    return settle(std::move(recorded), std::move(attested), comparison, criterionIndex, facts);
 }
 
 }  // namespace rules

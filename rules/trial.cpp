@@ -72,12 +72,22 @@ public:
         }
         if (trial_.gate.empty()) problem("/gate", "missing");
         if (problems_.size() == problemsBefore_) checkThatRulesDecide();
+        for (Criterion& criterion : trial_.criteria) {
+            std::size_t asked = 0;
+            nameAsks(criterion.when, trial_.id + '/' + criterion.id, asked);
+        }
         return std::move(trial_);
     }
 
 private:
     void problem(const std::string& place, std::string message) {
         problems_.push_back({std::string(file_) + ": " + (place.empty() ? "/" : place), std::move(message)});
+    }
+
+    /// The second question of a criterion is "NCT07109518/exc.08a#2".
+    static void nameAsks(Rule& rule, const std::string& name, std::size_t& asked) {
+        if (rule.kind == Rule::Kind::ask) rule.linkId = ++asked == 1 ? name : name + '#' + std::to_string(asked);
+        for (Rule& part : rule.rules) nameAsks(part, name, asked);
     }
 
     void checkKeys(Value object, const std::string& place, std::initializer_list<std::string_view> known) {

@@ -23,6 +23,7 @@ struct Rule {
     std::string question;     ///< ask
     bool favourable = true;   ///< ask: the answer that favours the patient's entry
     std::string by;           ///< ask: who can answer
+    std::string linkId;       ///< ask: its item in the screening form, "NCT07117305/inc.01"
     std::string note;
 };
 
