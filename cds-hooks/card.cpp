@@ -6,6 +6,7 @@
 
 #include "cds-hooks/markdown.h"
 #include "cds-hooks/report.h"
+#include "cds-hooks/unlock.h"
 #include "fhir/json.h"
 
 namespace cds_hooks {
@@ -19,10 +20,6 @@ using rules::Truth;
 namespace {
 
 constexpr std::size_t longestSummary = 139;
-
-std::string count(std::size_t number, std::string_view one, std::string_view many) {
-    return std::to_string(number) + ' ' + std::string(number == 1 ? one : many);
-}
 
 std::string recruitment(const rules::Trial& trial) {
     std::string text = trial.recruitment;
@@ -189,25 +186,13 @@ void addSection(std::string& text, std::string_view title, const std::vector<std
     text += '\n';
 }
 
-/// What would help most: the facts that open criteria wait for, by how many of the trials wait for them.
+/// What would help most.
 std::string mostUseful(const std::vector<const Evaluation*>& trials) {
-    std::vector<std::pair<const mapping::FactDefinition*, std::size_t>> waiting;
-    for (const Evaluation* evaluation : trials) {
-        for (const mapping::FactDefinition* fact : evaluation->missing) {
-            const bool test = fact->test;
-            if (!test) continue;
-            auto found =
-                std::find_if(waiting.begin(), waiting.end(), [&](const auto& entry) { return entry.first == fact; });
-            if (found == waiting.end()) found = waiting.insert(waiting.end(), {fact, 0});
-            ++found->second;
-        }
-    }
-    std::stable_sort(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    constexpr std::size_t most = 5;
     std::string text;
-    for (std::size_t i = 0; i < std::min<std::size_t>(5, waiting.size()); ++i) {
-        text += (i == 0 ? "" : " · ") + escapeMarkdown(waiting[i].first->label) + " (" +
-                count(waiting[i].second, "trial", "trials") + ")";
-    }
+    const std::vector<Unlock> all = unlocks(trials);
+    for (std::size_t i = 0; i < std::min(most, all.size()); ++i)
+        text += (i == 0 ? "" : " · ") + escapeMarkdown(unlockText(all[i]));
     return text;
 }
 
@@ -315,7 +300,8 @@ std::string summaryText(const std::vector<const Evaluation*>& trials) {
 std::string detailMarkdown(const Screening& screening, const std::vector<const Evaluation*>& trials) {
     std::string text;
     std::string met;  // comes last: what is open matters more
-    if (const std::string useful = mostUseful(trials); !useful.empty()) text += "Most useful next: " + useful + "\n\n";
+    if (const std::string useful = mostUseful(suggested(screening)); !useful.empty())
+        text += "Most useful next: " + useful + "\n\n";
     for (const Evaluation* evaluation : trials) {
         const rules::Trial& trial = *evaluation->trial;
         text += "### " + escapeMarkdown(trial.id) + " · " + std::string(rules::word(evaluation->status)) + "\n";

@@ -26,6 +26,10 @@ bool isInvisible(std::uint32_t point) {
 
 }  // namespace
 
+std::string count(std::size_t number, std::string_view one, std::string_view many) {
+    return std::to_string(number) + ' ' + std::string(number == 1 ? one : many);
+}
+
 std::size_t countCodePoints(std::string_view text) {
     std::size_t count = 0;
     for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;

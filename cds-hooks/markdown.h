@@ -21,6 +21,9 @@ std::string printable(std::string_view text);
 /// The first `most` code points of a text, ending in "…" when something was cut. Never splits a code point.
 std::string shorten(std::string_view text, std::size_t most);
 
+/// "1 trial", "2 trials".
+std::string count(std::size_t number, std::string_view one, std::string_view many);
+
 /// How many code points a text has.
 std::size_t countCodePoints(std::string_view text);
 

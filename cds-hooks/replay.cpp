@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -18,6 +19,7 @@
 #include "cds-hooks/markdown.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
+#include "cds-hooks/unlock.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
 
@@ -30,6 +32,7 @@ struct Replayed {
     std::string text;
     std::string problem;
     bool notCovered = false;
+    std::vector<Unlock> unlocks;
 };
 
 bool restsOnCoverage(const Screening& screening) {
@@ -43,7 +46,7 @@ bool restsOnCoverage(const Screening& screening) {
 }
 
 Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Input input) {
-    if (!input.problem.empty()) return {"", input.problem, false};
+    if (!input.problem.empty()) return {"", input.problem, false, {}};
     try {
         fhir::json::Limits limits;
         limits.bytes = options.mostBytes;
@@ -55,6 +58,7 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Inp
 
         Replayed replayed;
         replayed.notCovered = restsOnCoverage(screening);
+        replayed.unlocks = unlocks(suggested(screening));
         if (!options.explain.empty()) {
             replayed.text = input.origin.text() + '\n' + explanation(screening, options.explain);
         } else {
@@ -72,10 +76,10 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Inp
         }
         return replayed;
     } catch (const fhir::Error& error) {
-        return {"", error.what(), false};
+        return {"", error.what(), false, {}};
     } catch (const std::exception& error) {
         // Out of memory, or our own mistake: this chart is lost, the others are not.
-        return {"", std::string("internal error: ") + error.what(), false};
+        return {"", std::string("internal error: ") + error.what(), false, {}};
     }
 }
 
@@ -87,6 +91,7 @@ public:
 
     int run() {
         readAll(std::max<std::size_t>(1, options_.threads));
+        if (evaluated_ > 1 && options_.explain.empty()) out_ << tallyText();
         out_.flush();
         return close();
     }
@@ -152,12 +157,31 @@ private:
             ++evaluated_;
             notCovered_ = notCovered_ || replayed.notCovered;
             out_ << replayed.text;
+            if (!replayed.unlocks.empty()) tally_.add(replayed.unlocks);
         } else {
             ++failed_;
             clearProgress();
             spdlog::error("{}: {}", printable(origin), printable(replayed.problem));
         }
         showProgress();
+    }
+
+    /// Over all charts, for people; the lines of NDJSON are one patient each, and carry their own.
+    std::string tallyText() const {
+        const std::vector<UnlockTally::Row> rows = tally_.rows();
+        if (options_.format == Format::ndjson || rows.empty()) return {};
+        constexpr std::size_t most = 10;
+        const bool isMarkdown = options_.format == Format::markdown;
+        std::string text = isMarkdown ? "## What one test would unlock\n\n" : "What one test would unlock\n";
+        for (std::size_t i = 0; i < std::min(most, rows.size()); ++i) {
+            const UnlockTally::Row& row = rows[i];
+            text += isMarkdown ? "- " + escapeMarkdown(row.fact->label) : "  " + row.fact->label;
+            text += ": " + count(row.charts, "chart", "charts") + ", " + count(row.trials, "trial", "trials") + ", " +
+                    count(row.criteria, "criterion", "criteria") + '\n';
+        }
+        text += isMarkdown ? "\n" : "  ";
+        text += "charts that wait for it, their trials that are still possible, the open criteria of those\n";
+        return text;
     }
 
     void showProgress() {
@@ -204,6 +228,7 @@ private:
     std::size_t evaluated_ = 0;
     std::size_t failed_ = 0;
     bool notCovered_ = false;
+    UnlockTally tally_;
     bool progressShown_ = false;
     std::chrono::steady_clock::time_point started_;
     std::chrono::steady_clock::time_point shown_{};

@@ -4,6 +4,7 @@
 
 #include "cds-hooks/card.h"
 #include "cds-hooks/markdown.h"
+#include "cds-hooks/unlock.h"
 
 namespace cds_hooks {
 
@@ -164,7 +165,7 @@ void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation, const 
     };
     writeIds("failed", evaluation.failed);
     writer.name("missing").beginArray();
-    for (const mapping::FactDefinition* fact : evaluation.missing) writer.string(fact->name);
+    for (const rules::Missing& missing : evaluation.missing) writer.string(missing.fact->name);
     writer.endArray();
     writeIds("asks", evaluation.asks);
     writer.endObject();
@@ -191,6 +192,13 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
     writer.name("trials").beginArray();
     for (const rules::Evaluation& evaluation : screening.evaluations)
         writeEvaluation(writer, evaluation, participation(screening, *evaluation.trial));
+    writer.endArray().name("unlocks").beginArray();
+    for (const Unlock& unlock : unlocks(suggested(screening))) {
+        writer.beginObject().member("fact", unlock.fact->name).name("criteria").number(unlock.criteria);
+        writer.name("trials").beginArray();
+        for (const rules::Trial* trial : unlock.trials) writer.string(trial->id);
+        writer.endArray().endObject();
+    }
     writer.endArray().name("issues").beginArray();
     for (const fhir::Issue& issue : screening.facts.issues)
         writer.beginObject().member("path", issue.path).member("message", issue.message).endObject();
@@ -236,13 +244,18 @@ std::string tableText(const Screening& screening, const Origin& origin) {
         std::string missing;
         constexpr std::size_t most = 8;
         for (std::size_t i = 0; i < std::min(most, evaluation.missing.size()); ++i)
-            missing += (i == 0 ? "" : ", ") + evaluation.missing[i]->label;
+            missing += (i == 0 ? "" : ", ") + evaluation.missing[i].fact->label;
         if (evaluation.missing.size() > most)
             missing += ", and " + std::to_string(evaluation.missing.size() - most) + " more";
         row("missing", missing);
         if (!evaluation.asks.empty())
             row("asked", std::to_string(evaluation.asks.size()) + " criteria need a person's answer");
     }
+    std::string next;
+    const std::vector<Unlock> tests = unlocks(suggested(screening));
+    for (std::size_t i = 0; i < std::min<std::size_t>(5, tests.size()); ++i)
+        next += (i == 0 ? "" : ", ") + unlockText(tests[i]);
+    if (!next.empty()) text += "  most useful next: " + next + '\n';
     return text;
 }
 

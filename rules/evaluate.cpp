@@ -138,7 +138,7 @@ private:
         }
         std::stable_sort(waiting.begin(), waiting.end(),
                          [](const Waiting& a, const Waiting& b) { return a.criteria.size() > b.criteria.size(); });
-        for (const Waiting& entry : waiting) evaluation.missing.push_back(entry.fact);
+        for (const Waiting& entry : waiting) evaluation.missing.push_back({entry.fact, entry.criteria.size()});
         std::sort(evaluation.asks.begin(), evaluation.asks.end());
     }
 

@@ -27,13 +27,21 @@ struct Finding {
     Outcome outcome;
 };
 
+/// A fact that open criteria wait for.
+struct Missing {
+    const mapping::FactDefinition* fact = nullptr;
+    std::size_t criteria = 0;  ///< how many of the trial's criteria
+
+    friend bool operator==(const Missing&, const Missing&) = default;
+};
+
 struct Evaluation {
     const Trial* trial = nullptr;
     Status status = Status::potentialCandidate;
     std::vector<Finding> findings;    ///< one for each criterion, in file order
     std::vector<std::size_t> failed;  ///< top-level criteria that decided against the patient
     /// Facts that open criteria wait for, the one that most of them wait for first.
-    std::vector<const mapping::FactDefinition*> missing;
+    std::vector<Missing> missing;
     std::vector<std::size_t> asks;  ///< criteria with a question that is still open and matters
     bool gate = false;              ///< a gate criterion is true, or unknown because of something recorded
 };

@@ -275,3 +275,31 @@ TEST_CASE("latest takes the newest date in the chart") {
     CHECK_EQ(cds_hooks::replay(support::knowledge(), options, out), 0);
     CHECK_NE(out.str().find("\"asOf\":\"2019-03-05\""), std::string::npos);
 }
+
+TEST_CASE("a table of several charts ends with what one test would unlock, NDJSON and a single chart do not") {
+    const Folder folder;
+    const std::string chart = support::bundleOf(
+        {R"({"resourceType":"Patient","id":"p","gender":"male","birthDate":"1980-01-01"})",
+         R"({"resourceType":"Condition","id":"aml","subject":{"reference":"Patient/p"},"clinicalStatus":{"coding":[{"code":"active"}]},
+             "code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":"C92.02"}]}})"});
+    const std::string one = folder.write("a.json", chart);
+    const std::string two = folder.write("b.json", chart);
+    const std::string heading = "What one test would unlock\n";
+    const auto table = [&](const std::vector<std::string>& paths, cds_hooks::Format format, std::size_t threads) {
+        cds_hooks::ReplayOptions options;
+        options.paths = paths;
+        options.format = format;
+        options.threads = threads;
+        options.asOf = options.today = support::day("2025-11-13");
+        std::ostringstream out;
+        CHECK(cds_hooks::replay(support::knowledge(), options, out) == 0);
+        return out.str();
+    };
+    const std::string both = table({one, two}, cds_hooks::Format::table, 1);
+    REQUIRE(both.find(heading) != std::string::npos);
+    CHECK(both.find("  LVEF: 2 charts, 8 trials, ", both.find(heading)) != std::string::npos);
+    CHECK(both == table({one, two}, cds_hooks::Format::table, 3));
+    CHECK(table({one, two}, cds_hooks::Format::markdown, 1).find("## " + heading) != std::string::npos);
+    CHECK(table({one}, cds_hooks::Format::table, 1).find(heading) == std::string::npos);
+    CHECK(table({one, two}, cds_hooks::Format::ndjson, 1).find(heading) == std::string::npos);
+}
