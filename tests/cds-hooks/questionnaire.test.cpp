@@ -572,6 +572,18 @@ TEST_CASE("every question and every fact of a trial has an item, beside the publ
     }
 }
 
+TEST_CASE("there is no fact that nothing can answer") {
+    std::set<std::string> linkIds;
+    for (const rules::Trial& trial : support::knowledge().trials)
+        forEach(formOf(trial), [&](const Item& item) { linkIds.insert(item.linkId); });
+    for (const FactDefinition& fact : vocabulary().facts()) {
+        // By a code that decides, by computing it, or by an item of some form.
+        const bool answered = fact.recognisable() || fact.derivation != mapping::Derivation::none ||
+                              linkIds.contains(mapping::linkIdOf(fact));
+        CHECK_MESSAGE(answered, fact.name);
+    }
+}
+
 TEST_CASE("a second question in one criterion has a linkId of its own") {
     std::set<std::string> linkIds;
     for (const rules::Trial& trial : support::knowledge().trials)
