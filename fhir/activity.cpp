@@ -52,6 +52,7 @@ void readTime(const Reader& reader, Value resource, std::string_view element, Ac
     activity.start = reader.dateTime(resource, name + "DateTime");
     if (activity.start) {
         activity.end = activity.start;
+        activity.moment = true;
         return;
     }
     const Value period = resource[name + "Period"];

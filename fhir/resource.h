@@ -117,6 +117,7 @@ struct Activity {
     std::optional<DateTime> authored;  ///< of a request
     std::optional<DateTime> start;
     std::optional<DateTime> end;  ///< of a moment the same as its start
+    bool moment = false;          ///< dated by one moment, not by a period
 };
 
 struct AllergyIntolerance {

@@ -205,7 +205,7 @@ private:
         };
         evidence.date = clipped(activity.start);
         // What goes on and is dated by one moment was seen going on then; that is no end of it.
-        const bool seenOnce = course == Course::underway && activity.start && activity.end == activity.start;
+        const bool seenOnce = course == Course::underway && activity.moment;
         const bool ended = activity.end && activity.end->firstDay() <= asOf_ && !seenOnce;
         if (fact.planned) {
             evidence.state = State::active;

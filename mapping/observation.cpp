@@ -867,10 +867,10 @@ void keepExtremes(std::vector<const Evidence*>& results) {
     results = std::move(kept);
 }
 
-/// An order that does not depend on the place in the file.
+/// An order that does not depend on the place in the file. Of one moment, what says yes comes last.
 bool before(const Evidence* left, const Evidence* right) {
     const auto key = [](const Evidence& e) {
-        return std::make_tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::min(),
+        return std::make_tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::min(), e.positive == true,
                                -static_cast<int>(e.basis), e.id, std::string_view(e.valueText), e.unitText);
     };
     return key(*left) < key(*right);

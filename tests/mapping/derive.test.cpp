@@ -412,6 +412,17 @@ TEST_CASE("childbearing potential is a question only where sex and age leave it 
 TEST_CASE("no man breast-feeds") {
     CHECK(said(Reading({patient("male", "1990-01-01")})["lactation"].results) == "negative");
     CHECK(said(Reading({patient("female", "1990-01-01")})["lactation"].results) == "");
+    // Two undated results, of which one says yes: in whichever order and by whatever id, it is not passed over.
+    const auto feeding = [](const std::string& id, const std::string& value) {
+        return R"({"resourceType":"Observation","id":")" + id +
+               R"(","status":"final","subject":{"reference":"Patient/p"},)"
+               R"("code":{"coding":[{"system":"http://loinc.org","code":"63895-7"}]},"valueBoolean":)" +
+               value + "}";
+    };
+    for (const auto& [yes, no] : {std::pair{"a", "b"}, std::pair{"b", "a"}}) {
+        const Reading reading({patient("male", "1990-01-01"), feeding(yes, "true"), feeding(no, "false")});
+        CHECK(said(reading["lactation"].results) == "undated");
+    }
 }
 
 namespace {

@@ -68,6 +68,7 @@ struct Record {
     bool onset = false;    ///< the date is an onset
     std::optional<Span> date;
     std::optional<Span> end;
+    std::optional<std::pair<Ratio, Ratio>> halfLife;  ///< days
 };
 
 class Evaluator {
@@ -358,9 +359,12 @@ private:
         } else {
             record.course = underway || ended ? Record::Course::active : Record::Course::stopped;
         }
-        if (fact.systemicOnly && item.type.starts_with("Medication")) {
-            if (item.route == "local") return std::nullopt;
-            if (item.route.empty() && !meaning.systemicDrug) record.sure = false;
+        record.halfLife = meaning.halfLife;
+        if (!fact.route.empty() && item.type.starts_with("Medication")) {
+            const bool isLocal = item.route.empty() ? meaning.localDrug : item.route == "local";
+            if (isLocal) return std::nullopt;
+            const bool isSystemic = item.route.empty() ? meaning.systemicDrug : item.route == "systemic";
+            if (fact.route == "systemic" && !isSystemic) record.sure = false;
         }
         return record;
     }
@@ -490,6 +494,7 @@ private:
         long length = 0;
         std::string unit;
         bool ahead = false;
+        long halfLives = 0;
     };
 
     struct Sentence {
@@ -544,8 +549,12 @@ private:
             } else if (modifier == "after") {
                 result.after = words.at(i++);
             } else if (modifier == "within") {
-                Window window{std::stol(words.at(i)), words.at(i + 1), false};
+                Window window{std::stol(words.at(i)), words.at(i + 1), false, 0};
                 i += 2;
+                if (i < words.size() && words[i] == "or") {
+                    window.halfLives = std::stol(words.at(i + 1));
+                    i += 3;
+                }
                 if (i < words.size() && words[i] == "before") {
                     window.ahead = words.at(i + 1) != "screening";
                     i += 2;
@@ -861,6 +870,17 @@ private:
         return inside == Truth::yes && window.ahead ? Truth::open : inside;
     }
 
+    /// "Or so many half-lives, whichever is shorter": for every half-life and every day.
+    Truth washedOut(const Record& record, const Span& moment, const Window& window) const {
+        if (window.halfLives == 0) return Truth::no;
+        if (!record.halfLife) return Truth::open;
+        if (ratio(window.halfLives) * record.halfLife->second <= ratio(patient_.asOf - moment.lastDay()))
+            return Truth::yes;
+        return ratio(patient_.asOf - moment.firstDay()) < ratio(window.halfLives) * record.halfLife->first
+                   ? Truth::no
+                   : Truth::open;
+    }
+
     /// Ruling 12.
     Truth recordInWindow(const Record& record, const FactEntry& entry, const Window& window) const {
         const auto doubted = [&](Truth inside) { return inside == Truth::yes && !record.sure ? Truth::open : inside; };
@@ -872,7 +892,10 @@ private:
             if (!record.date && !record.end) return Truth::open;
             return today(doubted(Truth::yes), window);
         }
-        if (record.end) return today(doubted(isInside(*record.end, window)), window);
+        if (record.end) {
+            const Truth inside = both(isInside(*record.end, window), opposite(washedOut(record, *record.end, window)));
+            return today(doubted(inside), window);
+        }
         // It ended between its beginning and today.
         if (!record.date || record.history) return Truth::open;
         return isInside(*record.date, window) == Truth::yes ? today(doubted(Truth::yes), window) : Truth::open;
@@ -978,14 +1001,17 @@ private:
         return counting;
     }
 
-    /// Of results none of which can be used the newest that says anything.
+    /// Of results none of which can be used the newest that says anything; of one moment, one that says yes.
     Reading unusable(const FactEntry& entry) {
         Reading newest;
         bool first = true;
         for (const Reading& reading : readings_[entry.name]) {
             if (reading.empty) continue;
             const bool later = reading.date && (!newest.date || reading.date->first > newest.date->first);
-            if (first || later) newest = reading;
+            const bool together = reading.date.has_value() == newest.date.has_value() &&
+                                  (!reading.date || reading.date->first == newest.date->first);
+            const bool affirms = reading.positive == true && newest.positive != true;
+            if (first || later || (together && affirms)) newest = reading;
             first = false;
         }
         newest.usable = false;

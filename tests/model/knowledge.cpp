@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <stdexcept>
 #include <utility>
@@ -182,13 +183,43 @@ void readCodes(Knowledge& knowledge, FactEntry& fact, Value entry, Value valueSe
 }
 
 void readFact(Knowledge& knowledge, std::string_view name, Value entry, Value valueSets) {
-    static const std::set<std::string, std::less<>> known{
-        "diagnosisStands", "systemicOnly", "recognisedIn", "label",          "kind",        "group",
-        "reading",         "concepts",     "sources",      "freshFor",       "ifAbsent",    "unit",
-        "units",           "plausible",    "hint",         "test",           "status",      "event",
-        "positiveStays",   "gate",         "methods",      "values",         "derivation",  "methodOf",
-        "testedBy",        "suspectedBy",  "question",     "needsTreatment", "confirmedBy", "conditionFreshFor",
-        "without",         "why",          "icd10",        "rxnorm",         "loinc",       "snomed"};
+    static const std::set<std::string, std::less<>> known{"diagnosisStands",
+                                                          "route",
+                                                          "names",
+                                                          "recognisedIn",
+                                                          "label",
+                                                          "kind",
+                                                          "group",
+                                                          "reading",
+                                                          "concepts",
+                                                          "sources",
+                                                          "freshFor",
+                                                          "ifAbsent",
+                                                          "unit",
+                                                          "units",
+                                                          "plausible",
+                                                          "hint",
+                                                          "test",
+                                                          "status",
+                                                          "event",
+                                                          "positiveStays",
+                                                          "gate",
+                                                          "methods",
+                                                          "values",
+                                                          "derivation",
+                                                          "methodOf",
+                                                          "testedBy",
+                                                          "suspectedBy",
+                                                          "question",
+                                                          "needsTreatment",
+                                                          "confirmedBy",
+                                                          "conditionFreshFor",
+                                                          "without",
+                                                          "why",
+                                                          "icd10",
+                                                          "rxnorm",
+                                                          "loinc",
+                                                          "snomed"};
     static const std::set<std::string, std::less<>> derivations{"",
                                                                 "age",
                                                                 "ageInMonths",
@@ -220,7 +251,7 @@ void readFact(Knowledge& knowledge, std::string_view name, Value entry, Value va
     fact.positiveStays = entry["positiveStays"].isTrue();
     fact.diagnosisStands = entry["diagnosisStands"].isTrue();
     fact.needsTreatment = entry["needsTreatment"].isTrue();
-    fact.systemicOnly = entry["systemicOnly"].isTrue();
+    fact.route = entry["route"].text();
     fact.freshFor = days(entry["freshFor"]);
     fact.conditionFreshFor = days(entry["conditionFreshFor"]);
     for (const auto [unit, factor] : entry["units"].members())
@@ -300,6 +331,12 @@ std::vector<std::string> typesOf(const Knowledge& knowledge, const std::string& 
 
 void findSenses(Knowledge& knowledge) {
     std::map<std::pair<std::string, std::string>, std::string> codes;
+    // What a pharmacy writes: not more of each ingredient than of others.
+    std::map<std::string, int> taken;
+    for (const auto& [code, drug] : knowledge.drugs) {
+        if (!drug.reach.empty() && taken[drug.ingredient + drug.reach]++ < 2)
+            codes.emplace(std::pair(std::string("rxnorm"), code), drug.reach + " form");
+    }
     for (const auto& [fact, rows] : knowledge.rowsByFact) {
         for (const Knowledge::Row& row : rows) {
             if (row.system == "loinc" && row.written.starts_with("LA")) continue;  // an answer
@@ -311,6 +348,9 @@ void findSenses(Knowledge& knowledge) {
         const std::string& code = key.second;
         const Meaning meaning = knowledge.meaningOf(system, code);
         if (meaning.roles.empty()) continue;
+        // A display that says how the drug is given would say so only where it is written.
+        const bool isDrug = system == "rxnorm" || system == "atc";
+        if (isDrug && !meaning.systemicDrug && !meaning.localDrug && knowledge.namesRoute(display)) continue;
         const auto found = std::find_if(knowledge.senses.begin(), knowledge.senses.end(), [&](const Sense& sense) {
             return sense.system == system && sense.meaning == meaning;
         });
@@ -324,6 +364,28 @@ void findSenses(Knowledge& knowledge) {
     // What the vocabulary does not know.
     knowledge.senses.push_back({"icd10", {}, {{"J45.909", "Asthma"}, {"M54.5", "Low back pain"}}, {"Condition"}});
     knowledge.senses.push_back({"snomed", {}, {{"195967001", "Asthma"}, {"444814009", "Sinusitis"}}, {"Condition"}});
+}
+
+/// The clinical drugs of one ingredient, and the ingredients themselves.
+void readDrugs(Knowledge& knowledge) {
+    const fhir::json::Document document(support::readFile("mapping/drugs.json"));
+    std::set<std::string> combinations;
+    for (const auto [code, entry] : document.root()["ingredients"].members()) {
+        const std::string ingredient(code);
+        knowledge.drugs[ingredient] = {ingredient, ""};
+        for (const std::string reach : {"systemic", "local"}) {
+            for (const auto [drug, display] : entry[reach].members()) {
+                if (!knowledge.drugs.emplace(std::string(drug), Knowledge::Drug{ingredient, reach}).second)
+                    combinations.insert(std::string(drug));
+            }
+        }
+        if (const Value days = entry["halfLife"]["days"]) {
+            std::vector<Ratio> ends;
+            for (const Value end : days.items()) ends.push_back(parseRatio(end.text()));
+            knowledge.halfLives[ingredient] = {ends.at(0), ends.at(1)};
+        }
+    }
+    for (const std::string& drug : combinations) knowledge.drugs.erase(drug);
 }
 
 // --- trial files
@@ -433,6 +495,10 @@ Knowledge readAll() {
     for (const auto [system, drugs] : root["routes"]["systemic"]["drugs"].members()) {
         for (const auto [code, display] : drugs.members()) knowledge.systemicDrugs.emplace_back(system, code);
     }
+    for (const std::string kind : {"systemic", "local"}) {
+        for (const std::string& word : texts(root["routes"][kind]["text"])) knowledge.routeWords.push_back(word);
+    }
+    readDrugs(knowledge);
     for (const auto [system, codes] : valueSets["disorder_in_remission"]["remission"].members()) {
         for (const auto [code, display] : codes.members())
             knowledge.remissionCodes.emplace(std::string(system), std::string(code));
@@ -455,9 +521,21 @@ Knowledge readAll() {
 
 }  // namespace
 
+bool Knowledge::namesRoute(std::string text) const {
+    for (char& letter : text) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    return std::any_of(routeWords.begin(), routeWords.end(),
+                       [&](const std::string& word) { return text.find(word) != std::string::npos; });
+}
+
 Meaning Knowledge::meaningOf(const std::string& system, const std::string& code) const {
     Meaning meaning;
-    const std::string plain = hasDots(system) ? withoutDots(code) : code;
+    std::string plain = hasDots(system) ? withoutDots(code) : code;
+    if (const auto drug = drugs.find(code); system == "rxnorm" && drug != drugs.end()) {
+        plain = drug->second.ingredient;
+        meaning.systemicDrug = drug->second.reach == "systemic";
+        meaning.localDrug = drug->second.reach == "local";
+        if (const auto known = halfLives.find(plain); known != halfLives.end()) meaning.halfLife = known->second;
+    }
     for (const auto& [fact, rows] : rowsByFact) {
         const Row* best = nullptr;
         for (const Row& row : rows) {
@@ -481,7 +559,8 @@ Meaning Knowledge::meaningOf(const std::string& system, const std::string& code)
     };
     if (const auto history = historyCodes.find(system); history != historyCodes.end())
         meaning.history = std::any_of(history->second.begin(), history->second.end(), begins);
-    meaning.systemicDrug = std::any_of(systemicDrugs.begin(), systemicDrugs.end(),
+    meaning.systemicDrug = meaning.systemicDrug ||
+                           std::any_of(systemicDrugs.begin(), systemicDrugs.end(),
                                        [&](const auto& drug) { return drug.first == system && begins(drug.second); });
     meaning.remission = remissionCodes.contains({system, code});
     return meaning;

@@ -61,7 +61,7 @@ struct FactEntry {
     bool positiveStays = false;
     bool diagnosisStands = false;
     bool needsTreatment = false;
-    bool systemicOnly = false;
+    std::string route;  ///< "systemic", "notLocal", or empty
     std::optional<long> freshFor;
     std::optional<long> conditionFreshFor;
     std::vector<std::pair<std::string, std::optional<Ratio>>> units;
@@ -85,7 +85,9 @@ struct Meaning {
     std::map<std::string, std::string> methods;  ///< the method that the code itself states, by fact
     bool history = false;
     bool systemicDrug = false;
-    bool remission = false;  ///< "disorder in remission", whatever the disorder
+    bool localDrug = false;
+    std::optional<std::pair<Ratio, Ratio>> halfLife;  ///< of a drug, in days
+    bool remission = false;                           ///< "disorder in remission", whatever the disorder
     bool operator==(const Meaning&) const = default;
 };
 
@@ -147,9 +149,20 @@ struct Knowledge {
     std::map<std::string, std::vector<Code>> routes;
     std::vector<std::string> notUnderstood;  ///< facts whose codes are not drawn
 
+    struct Drug {
+        std::string ingredient;  ///< its RxNorm code
+        std::string reach;       ///< "systemic", "local", or empty
+    };
+    std::map<std::string, Drug> drugs;  ///< by RxNorm code, ingredients included
+    std::map<std::string, std::pair<Ratio, Ratio>> halfLives;
+
     const FactEntry& fact(const std::string& name) const { return facts[factByName.at(name)]; }
     /// What a code of a system says.
     Meaning meaningOf(const std::string& system, const std::string& code) const;
+
+    /// Whether words say how a drug is given.
+    bool namesRoute(std::string text) const;
+    std::vector<std::string> routeWords;
 
     struct Row {
         std::string system;

@@ -15,7 +15,8 @@
 // What is not drawn, because it is tested elsewhere or the rulings leave it open:
 // - facts that no code in facts.json answers (lines of therapy, cycles, lesions, CNS grade …): absent in every patient;
 // - facts of which facts.json says something that tests/model/knowledge.cpp does not know: absent, and printed;
-// - counts of drugs; allergies; screening forms; site overlays; DiagnosticReport, MedicationDispense;
+// - counts of drugs, and drugs of several ingredients; allergies; plans; screening forms; site overlays;
+//   DiagnosticReport, MedicationDispense;
 // - pregnancy and lactation of patients who are not recorded as female, as Conditions;
 // - a code that is a look-alike beside one that is accepted, in the same Condition;
 // - oxygen that is recorded in an Observation of its own (as components and in words it is drawn);
