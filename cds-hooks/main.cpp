@@ -328,18 +328,18 @@ int run(int argc, char** argv) {
             return cds_hooks::serve(*knowledge, serveOptions);
         }
         cds_hooks::ReplayOptions options;
-        options.paths = paths;
+        options.charts.paths = paths;
         const bool terminal = isatty(STDOUT_FILENO) == 1;
         options.format = format == "ndjson" || (format.empty() && !terminal) ? cds_hooks::Format::ndjson
                          : format == "markdown"                              ? cds_hooks::Format::markdown
                                                                              : cds_hooks::Format::table;
-        options.asOf = readAsOf(asOf);
-        options.today = cds_hooks::today();
-        options.coverage = readCoverage(covers, knowledge->vocabulary);
-        options.threads = threads;
+        options.charts.asOf = readAsOf(asOf);
+        options.charts.today = cds_hooks::today();
+        options.charts.coverage = readCoverage(covers, knowledge->vocabulary);
+        options.charts.threads = threads;
         options.explain = explain;
-        options.mostBytes = mostMegabytes << 20U;
-        options.progress = isatty(STDERR_FILENO) == 1;
+        options.charts.mostBytes = mostMegabytes << 20U;
+        options.charts.progress = isatty(STDERR_FILENO) == 1;
         if (!keepTrials(*knowledge, trials)) return usageOrKnowledgeError;
         if (!explain.empty() && !hasCriterion(*knowledge, explain)) {
             spdlog::error("--explain: no trial has a criterion '{}'", explain);

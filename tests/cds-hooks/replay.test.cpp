@@ -63,12 +63,12 @@ Run replay(const std::vector<std::string>& paths, std::size_t threads = 1, std::
     logger->set_pattern("%v");
     spdlog::set_default_logger(logger);
     cds_hooks::ReplayOptions options;
-    options.paths = paths;
+    options.charts.paths = paths;
     options.format = cds_hooks::Format::ndjson;
-    options.asOf = support::day("2025-11-13");
-    options.today = support::day("2025-11-13");
-    options.threads = threads;
-    options.mostBytes = mostBytes;
+    options.charts.asOf = support::day("2025-11-13");
+    options.charts.today = support::day("2025-11-13");
+    options.charts.threads = threads;
+    options.charts.mostBytes = mostBytes;
     std::ostringstream out;
     const int status = cds_hooks::replay(support::knowledge(), options, out);
     spdlog::set_default_logger(before);
@@ -268,9 +268,9 @@ TEST_CASE("latest takes the newest date in the chart") {
              R"({"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2019-03-04T23:30:00-05:00"})",
              R"({"resourceType":"Condition","id":"c","recordedDate":"2018-01-01"})"}));
     cds_hooks::ReplayOptions options;
-    options.paths = {path};
+    options.charts.paths = {path};
     options.format = cds_hooks::Format::ndjson;
-    options.today = support::day("2026-01-01");
+    options.charts.today = support::day("2026-01-01");
     std::ostringstream out;
     CHECK_EQ(cds_hooks::replay(support::knowledge(), options, out), 0);
     CHECK_NE(out.str().find("\"asOf\":\"2019-03-05\""), std::string::npos);
@@ -287,10 +287,10 @@ TEST_CASE("a table of several charts ends with what one test would unlock, NDJSO
     const std::string heading = "What one test would unlock\n";
     const auto table = [&](const std::vector<std::string>& paths, cds_hooks::Format format, std::size_t threads) {
         cds_hooks::ReplayOptions options;
-        options.paths = paths;
+        options.charts.paths = paths;
         options.format = format;
-        options.threads = threads;
-        options.asOf = options.today = support::day("2025-11-13");
+        options.charts.threads = threads;
+        options.charts.asOf = options.charts.today = support::day("2025-11-13");
         std::ostringstream out;
         CHECK(cds_hooks::replay(support::knowledge(), options, out) == 0);
         return out.str();

@@ -1,0 +1,175 @@
+#include "cds-hooks/charts.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "cds-hooks/input.h"
+#include "cds-hooks/markdown.h"
+#include "fhir/error.h"
+#include "fhir/json.h"
+
+namespace cds_hooks {
+
+namespace {
+
+/// What became of one input.
+struct Worked {
+    Finish finish;
+    std::string problem;  ///< empty when it was read
+};
+
+class Pipeline {
+public:
+    Pipeline(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+             const std::function<bool()>& goOn)
+        : options_(options), work_(work), goOn_(goOn), started_(std::chrono::steady_clock::now()) {}
+
+    ChartCount run() {
+        readAll(std::max<std::size_t>(1, options_.threads));
+        clearProgress();
+        return count_;
+    }
+
+private:
+    Worked workOn(Input input) const {
+        if (!input.problem.empty()) return {{}, input.problem};
+        try {
+            fhir::json::Limits limits;
+            limits.bytes = options_.mostBytes;
+            auto document = std::make_shared<fhir::json::Document>(std::move(input.text), limits);
+            StoredChart stored{std::move(input.origin), fhir::readBundle(std::move(document), options_.coverage),
+                               options_.asOf.value_or(options_.today)};
+            if (!options_.asOf)
+                stored.asOf = mapping::latestDate(stored.chart, options_.today).value_or(options_.today);
+            return {work_(std::move(stored)), {}};
+        } catch (const fhir::Error& error) {
+            return {{}, error.what()};
+        } catch (const std::exception& error) {
+            // Out of memory, or our own mistake: this chart is lost, the others are not.
+            return {{}, std::string("internal error: ") + error.what()};
+        }
+    }
+
+    void readAll(std::size_t threads) {
+        std::vector<std::thread> workers;
+        // However the reading ends, the workers are told and waited for.
+        struct AtEnd {
+            Pipeline& pipeline;
+            std::vector<std::thread>& workers;
+            ~AtEnd() {
+                {
+                    const std::lock_guard lock(pipeline.mutex_);
+                    pipeline.done_ = true;
+                    pipeline.changed_.notify_all();
+                }
+                for (std::thread& worker : workers) worker.join();
+            }
+        };
+        const AtEnd onReturn{*this, workers};
+        if (threads > 1) {
+            for (std::size_t i = 0; i < threads; ++i) workers.emplace_back([this] { takeTasks(); });
+        }
+        readInputs(options_.paths, options_.mostBytes, [&](Input input) {
+            if (threads == 1) {
+                const std::string origin = input.origin.text();
+                finish(origin, workOn(std::move(input)));
+            } else {
+                std::unique_lock lock(mutex_);
+                changed_.wait(lock, [&] { return next_ - finishedUpTo_ < threads * 4; });
+                tasks_.emplace_back(next_++, std::move(input));
+                changed_.notify_all();
+            }
+            const std::lock_guard lock(mutex_);
+            return goOn_();
+        });
+    }
+
+    void takeTasks() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [&] { return done_ || !tasks_.empty(); });
+            if (tasks_.empty()) return;
+            auto [number, input] = std::move(tasks_.front());
+            tasks_.pop_front();
+            lock.unlock();
+            std::string origin = input.origin.text();
+            Worked worked = workOn(std::move(input));
+            lock.lock();
+            worked_.emplace(number, std::pair{std::move(origin), std::move(worked)});
+            for (auto first = worked_.find(finishedUpTo_); first != worked_.end();
+                 first = worked_.find(finishedUpTo_)) {
+                finish(first->second.first, first->second.second);
+                worked_.erase(first);
+                ++finishedUpTo_;
+            }
+            changed_.notify_all();
+        }
+    }
+
+    void finish(const std::string& origin, const Worked& worked) {
+        if (worked.problem.empty()) {
+            ++count_.read;
+            worked.finish();
+        } else {
+            ++count_.failed;
+            clearProgress();
+            spdlog::error("{}: {}", printable(origin), printable(worked.problem));
+        }
+        showProgress();
+    }
+
+    void showProgress() {
+        if (!options_.progress) return;
+        const auto now = std::chrono::steady_clock::now();
+        if (now - started_ < std::chrono::seconds(1) || now - shown_ < std::chrono::milliseconds(200)) return;
+        shown_ = now;
+        const double seconds = std::chrono::duration<double>(now - started_).count();
+        std::cerr << "\r" << count_.read << " charts, " << count_.failed << " not evaluated, "
+                  << static_cast<long>(static_cast<double>(count_.read + count_.failed) / seconds) << " a second   "
+                  << std::flush;
+        progressShown_ = true;
+    }
+
+    void clearProgress() {
+        if (!progressShown_) return;
+        std::cerr << "\r" << std::string(60, ' ') << "\r" << std::flush;
+        progressShown_ = false;
+    }
+
+    const ChartOptions& options_;
+    const std::function<Finish(StoredChart)>& work_;
+    const std::function<bool()>& goOn_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::pair<std::size_t, Input>> tasks_;
+    std::map<std::size_t, std::pair<std::string, Worked>> worked_;
+    std::size_t next_ = 0;
+    std::size_t finishedUpTo_ = 0;
+    bool done_ = false;
+    ChartCount count_;
+    bool progressShown_ = false;
+    std::chrono::steady_clock::time_point started_;
+    std::chrono::steady_clock::time_point shown_{};
+};
+
+}  // namespace
+
+ChartCount forEachChart(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+                        const std::function<bool()>& goOn) {
+    const ChartCount count = Pipeline(options, work, goOn).run();
+    if (count.failed > 0)
+        spdlog::error("{} of {} inputs could not be evaluated", count.failed, count.read + count.failed);
+    return count;
+}
+
+}  // namespace cds_hooks

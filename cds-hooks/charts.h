@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cds-hooks/report.h"
+#include "fhir/bundle.h"
+#include "fhir/date.h"
+
+namespace cds_hooks {
+
+/// Which stored charts are read, and how.
+struct ChartOptions {
+    std::vector<std::string> paths;
+    std::optional<fhir::Date> asOf;  ///< nothing: the newest clinical date of each chart
+    fhir::Date today;                ///< for charts without any date when asOf is nothing
+    fhir::Coverage coverage;
+    std::size_t threads = 1;
+    std::size_t mostBytes = std::size_t{64} << 20;
+    bool progress = false;  ///< a person is watching standard error
+};
+
+/// A chart, and the day on which it is evaluated.
+struct StoredChart {
+    Origin origin;
+    fhir::Chart chart;
+    fhir::Date asOf;
+};
+
+/// How many inputs were charts, and how many could not be read.
+struct ChartCount {
+    std::size_t read = 0;
+    std::size_t failed = 0;
+};
+
+/// What is left to do with a chart once all before it are done.
+using Finish = std::function<void()>;
+
+/// Hands every chart to `work`, on several threads, and calls what it returns one at a time, in the order of the input
+/// whatever the number of threads. At most a few charts are held at a time. Stops when `goOn` says false.
+///
+/// Inputs that cannot be read are counted and named on standard error, with their place and reason; the rest goes on.
+/// The same for a chart whose work throws.
+ChartCount forEachChart(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+                        const std::function<bool()>& goOn);
+
+}  // namespace cds_hooks
