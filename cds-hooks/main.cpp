@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "cds-hooks/audit.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
@@ -218,6 +219,7 @@ int run(int argc, char** argv) {
         "  cd7match serve --port 8080\n"
         "  cd7match trials questionnaire NCT07117305 --chart chart.json\n"
         "  cd7match trials check rules/trials/NCT07109518.json\n"
+        "  cd7match audit charts/ --as-of latest\n"
         "  cd7match site check site.json && cd7match replay charts/ --site site.json\n"
         "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
     std::string knowledgeFolder;
@@ -231,39 +233,57 @@ int run(int argc, char** argv) {
     bool version = false;
     app.add_flag("--version", version, "Name the program and its knowledge, and stop");
 
-    CLI::App* replay = app.add_subcommand("replay", "Evaluate stored FHIR Bundles");
+    // Which charts, and how they are read: the same for every use of stored ones.
     std::vector<std::string> paths;
-    std::string format;
     std::string asOf = "today";
-    std::vector<std::string> trials;
     std::vector<std::string> covers;
     std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
-    std::string explain;
     std::size_t mostMegabytes = 64;
-    replay
-        ->add_option("path", paths,
-                     "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with one Bundle "
-                     "a line, gzip of these")
-        ->required();
+    const auto addChartOptions = [&](CLI::App& command) {
+        command
+            .add_option("path", paths,
+                        "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with one "
+                        "Bundle a line, gzip of these")
+            ->required();
+        command
+            .add_option("--as-of", asOf,
+                        "The day of the evaluation: YYYY-MM-DD, today, or latest (the newest date in each chart)")
+            ->capture_default_str();
+        command
+            .add_option("--covers", covers,
+                        "Resource types that these charts hold completely, or all; what is not covered is never taken "
+                        "for absent")
+            ->delimiter(',')
+            ->allow_extra_args(false);
+        command.add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
+        command.add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 1024));
+    };
+
+    CLI::App* replay = app.add_subcommand("replay", "Evaluate stored FHIR Bundles");
+    addChartOptions(*replay);
+    std::string format;
+    std::vector<std::string> trials;
+    std::string explain;
     replay->add_option("--format", format, "table, markdown or ndjson (default: table on a terminal, else ndjson)")
         ->check(CLI::IsMember({"table", "markdown", "ndjson"}));
-    replay
-        ->add_option("--as-of", asOf,
-                     "The day of the evaluation: YYYY-MM-DD, today, or latest (the newest date in each chart)")
-        ->capture_default_str();
     replay->add_option("--trial", trials, "Only this trial; may be repeated")->delimiter(',')->allow_extra_args(false);
-    replay
-        ->add_option(
-            "--covers", covers,
-            "Resource types that these charts hold completely, or all; what is not covered is never taken for absent")
-        ->delimiter(',')
-        ->allow_extra_args(false);
-    replay->add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
     replay->add_option("--explain", explain,
                        "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
-    replay->add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
+
+    CLI::App* audit = app.add_subcommand(
+        "audit", "Say how well the data of a site is understood: facts, codes, units, and codes that are not mapped");
+    addChartOptions(*audit);
+    std::string auditFormat = "table";
+    audit->add_option("--format", auditFormat, "table or json")
         ->capture_default_str()
-        ->check(CLI::Range(1, 1024));
+        ->check(CLI::IsMember({"table", "json"}));
+    audit->footer(
+        "Examples:\n"
+        "  cd7match audit charts/ --as-of latest\n"
+        "  cd7match audit export.ndjson.gz --as-of latest --format json > audit.json\n"
+        "  cd7match audit charts/ --as-of latest --site site.json    # what the overlay leaves open");
 
     CLI::App* serve = app.add_subcommand("serve", "Answer CDS Hooks: GET /cds-services, POST /cds-services/cd7-trials");
     cds_hooks::ServeOptions serveOptions;
@@ -327,25 +347,26 @@ int run(int argc, char** argv) {
             serveOptions.limits.bodyBytes = mostBody << 20U;
             return cds_hooks::serve(*knowledge, serveOptions);
         }
-        cds_hooks::ReplayOptions options;
-        options.charts.paths = paths;
+        cds_hooks::ChartOptions charts;
+        charts.paths = paths;
+        charts.asOf = readAsOf(asOf);
+        charts.today = cds_hooks::today();
+        charts.coverage = readCoverage(covers, knowledge->vocabulary);
+        charts.threads = threads;
+        charts.mostBytes = mostMegabytes << 20U;
+        charts.progress = isatty(STDERR_FILENO) == 1;
+        if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
         const bool terminal = isatty(STDOUT_FILENO) == 1;
-        options.format = format == "ndjson" || (format.empty() && !terminal) ? cds_hooks::Format::ndjson
-                         : format == "markdown"                              ? cds_hooks::Format::markdown
-                                                                             : cds_hooks::Format::table;
-        options.charts.asOf = readAsOf(asOf);
-        options.charts.today = cds_hooks::today();
-        options.charts.coverage = readCoverage(covers, knowledge->vocabulary);
-        options.charts.threads = threads;
-        options.explain = explain;
-        options.charts.mostBytes = mostMegabytes << 20U;
-        options.charts.progress = isatty(STDERR_FILENO) == 1;
+        const cds_hooks::Format replayFormat = format == "ndjson" || (format.empty() && !terminal)
+                                                   ? cds_hooks::Format::ndjson
+                                               : format == "markdown" ? cds_hooks::Format::markdown
+                                                                      : cds_hooks::Format::table;
         if (!keepTrials(*knowledge, trials)) return usageOrKnowledgeError;
         if (!explain.empty() && !hasCriterion(*knowledge, explain)) {
             spdlog::error("--explain: no trial has a criterion '{}'", explain);
             return usageOrKnowledgeError;
         }
-        return cds_hooks::replay(*knowledge, options, std::cout);
+        return cds_hooks::replay(*knowledge, {charts, replayFormat, explain}, std::cout);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error, std::cout, std::cerr);
         return status == 0 ? 0 : usageOrKnowledgeError;

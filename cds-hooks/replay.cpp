@@ -2,13 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <utility>
 
 #include "cds-hooks/explain.h"
-#include "cds-hooks/markdown.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
 #include "cds-hooks/unlock.h"
@@ -57,24 +55,6 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Sto
     return replayed;
 }
 
-/// Over all charts, for people; the lines of NDJSON are one patient each, and carry their own.
-std::string tallyText(const UnlockTally& tally, Format format) {
-    const std::vector<UnlockTally::Row> rows = tally.rows();
-    if (format == Format::ndjson || rows.empty()) return {};
-    constexpr std::size_t most = 10;
-    const bool isMarkdown = format == Format::markdown;
-    std::string text = isMarkdown ? "## What one test would unlock\n\n" : "What one test would unlock\n";
-    for (std::size_t i = 0; i < std::min(most, rows.size()); ++i) {
-        const UnlockTally::Row& row = rows[i];
-        text += isMarkdown ? "- " + escapeMarkdown(row.fact->label) : "  " + row.fact->label;
-        text += ": " + count(row.charts, "chart", "charts") + ", " + count(row.trials, "trial", "trials") + ", " +
-                count(row.criteria, "criterion", "criteria") + '\n';
-    }
-    text += isMarkdown ? "\n" : "  ";
-    text += "charts that wait for it, their trials that are still possible, the open criteria of those\n";
-    return text;
-}
-
 }  // namespace
 
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
@@ -91,7 +71,9 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
             };
         },
         [&] { return static_cast<bool>(out); });
-    if (count.read > 1 && options.explain.empty()) out << tallyText(tally, options.format);
+    // The lines of NDJSON are one patient each, and carry their own.
+    const bool hasTally = options.format != Format::ndjson && options.explain.empty() && !tally.rows().empty();
+    if (count.read > 1 && hasTally) out << tallyText(tally, options.format == Format::markdown);
     out.flush();
     if (!out) {
         spdlog::error("the output cannot be written");

@@ -40,6 +40,16 @@ void UnlockTally::add(const std::vector<Unlock>& chart) {
     }
 }
 
+void UnlockTally::add(const UnlockTally& other) {
+    for (const auto& [index, from] : other.rows_) {
+        Row& row = rows_[index];
+        row.fact = from.fact;
+        row.charts += from.charts;
+        row.trials += from.trials;
+        row.criteria += from.criteria;
+    }
+}
+
 std::vector<UnlockTally::Row> UnlockTally::rows() const {
     std::vector<Row> all;
     for (const auto& [index, row] : rows_) all.push_back(row);
@@ -47,6 +57,21 @@ std::vector<UnlockTally::Row> UnlockTally::rows() const {
         return std::tuple(b.charts, b.trials, b.criteria) < std::tuple(a.charts, a.trials, a.criteria);
     });
     return all;
+}
+
+std::string tallyText(const UnlockTally& tally, bool isMarkdown) {
+    constexpr std::size_t most = 10;
+    const std::vector<UnlockTally::Row> rows = tally.rows();
+    std::string text = isMarkdown ? "## What one test would unlock\n\n" : "What one test would unlock\n";
+    for (std::size_t i = 0; i < std::min(most, rows.size()); ++i) {
+        const UnlockTally::Row& row = rows[i];
+        text += isMarkdown ? "- " + escapeMarkdown(row.fact->label) : "  " + row.fact->label;
+        text += ": " + count(row.charts, "chart", "charts") + ", " + count(row.trials, "trial", "trials") + ", " +
+                count(row.criteria, "criterion", "criteria") + '\n';
+    }
+    text += isMarkdown ? "\n" : "  ";
+    text += "charts that wait for it, their trials that are still possible, the open criteria of those\n";
+    return text;
 }
 
 }  // namespace cds_hooks

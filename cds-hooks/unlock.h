@@ -28,6 +28,7 @@ class UnlockTally {
 public:
     /// Adds one chart, with what its still possible trials wait for. Charts without such a trial are counted by nobody.
     void add(const std::vector<Unlock>& chart);
+    void add(const UnlockTally& other);
 
     struct Row {
         const mapping::FactDefinition* fact = nullptr;
@@ -41,5 +42,8 @@ public:
 private:
     std::map<std::size_t, Row> rows_;  ///< by the fact's place in the vocabulary
 };
+
+/// The first rows for people, with a heading; Markdown, or plain text.
+std::string tallyText(const UnlockTally& tally, bool isMarkdown);
 
 }  // namespace cds_hooks
