@@ -38,6 +38,18 @@ gzip -c "$story" >"$work/chart.json.gz"
 status 0 "$program" replay "$work/chart.json.gz" --as-of 2025-11-13
 status 0 bash -c "'$program' replay - --as-of 2025-11-13 --format markdown <'$story'"
 
+status 0 "$program" audit fixtures/patients/*/bundle.json --as-of latest
+grep -q 'facts of the trials have a usable value' "$work/out" || fail "the audit does not sum up"
+status 3 "$program" audit "$story" "$work/missing.json" --as-of latest --format json
+grep -q '"failed":1' "$work/out" || fail "the audit does not count what could not be read"
+status 0 "$program" site check docs/site.example.json
+echo '{"upperLimits":{"nothing":[]}}' >"$work/site.json"
+status 2 "$program" replay "$story" --site "$work/site.json"
+grep -q "site.json: /upperLimits/nothing: unknown fact 'nothing'" "$work/err" || fail "a wrong overlay is not named"
+status 0 "$program" trials questionnaire NCT07117305 --chart "$story" --as-of 2025-11-13
+grep -q '"resourceType":"Questionnaire"' "$work/out" || fail "no screening form"
+status 2 "$program" trials questionnaire NCT00000000
+
 "$program" serve --port 0 --as-of 2025-11-13 2>"$work/log" &
 server=$!
 port=""
@@ -63,6 +75,8 @@ answers 400 -d '{' "$base/cds-services/cd7-trials"
 grep -q OperationOutcome "$work/body" || fail "an error without an OperationOutcome"
 answers 412 -d '{"hook":"patient-view","hookInstance":"x","context":{"userId":"Practitioner/1","patientId":"1"}}' \
     "$base/cds-services/cd7-trials"
+answers 200 "$base/fhir/Questionnaire/NCT07117305"
+grep -q '"id":"NCT07117305"' "$work/body" || fail "the service does not hand out the screening form"
 answers 404 "$base/nothing"
 answers 405 "$base/cds-services/cd7-trials"
 ! grep -q 'Practitioner\|example' "$work/log" || fail "the log holds what the client sent"
