@@ -628,8 +628,8 @@ TEST_CASE("a filled form means for every criterion what its answers say") {
         }
     }
     CHECK_GT(decided, 20'000);
-    for (const auto& [criterion, truths] : seen)
-        CHECK_MESSAGE((truths.contains("true") || truths.contains("false")), criterion);
+    for (const auto& entry : seen)
+        CHECK_MESSAGE((entry.second.contains("true") || entry.second.contains("false")), entry.first);
 }
 
 namespace {
