@@ -84,19 +84,23 @@ std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::v
 
 /// A positive result that time does not take back (ruling 5): alone it decides, against a later negative it conflicts.
 void keepPositive(Fact& fact, const std::vector<Evidence>& all) {
+    const auto time = [](const Evidence* e) {
+        return std::tuple(e->date.has_value(), e->date ? e->date->first : 0, e->date ? e->date->last : 0, e->id);
+    };
+    // A correction of the same day replaces a positive result; a later one does not, nor is it certain of a vague date.
+    const auto isCorrected = [&](const Evidence& result) {
+        return std::any_of(fact.results.begin(), fact.results.end(), [&](const Evidence& e) {
+            return e.amended && !result.amended && e.date && result.date && result.date->isOneDay() &&
+                   e.date->first <= result.date->last;
+        });
+    };
     const Evidence* newest = nullptr;
     for (const Evidence& result : all) {
         const bool readable = isDecided(result.basis) || result.basis == Basis::undated;
-        if (!readable || result.positive != true) continue;
-        if (newest == nullptr || (result.date && (!newest->date || result.date->first > newest->date->first)))
-            newest = &result;
+        if (!readable || result.positive != true || isCorrected(result)) continue;
+        if (newest == nullptr || time(&result) > time(newest)) newest = &result;
     }
     if (newest == nullptr) return;
-    // A correction of the same moment replaces the positive result; a later one does not.
-    const bool corrected = std::any_of(fact.results.begin(), fact.results.end(), [&](const Evidence& e) {
-        return e.amended && !newest->amended && e.date && newest->date && e.date->first <= newest->date->last;
-    });
-    if (corrected) return;
     if (std::any_of(fact.results.begin(), fact.results.end(),
                     [](const Evidence& e) { return e.positive == true && isDecided(e.basis); }))
         return;

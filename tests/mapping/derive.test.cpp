@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -406,6 +407,37 @@ TEST_CASE("childbearing potential is a question only where sex and age leave it 
         CAPTURE(row.birthDate);
         CHECK(said(Reading({patient(row.gender, row.birthDate)})["femaleOfChildbearingPotential"].results) ==
               row.expected);
+    }
+}
+
+TEST_CASE("a correction replaces the positive result of its day, and no other, in whichever order they stand") {
+    const auto syphilis = [](std::string_view status, std::string_view date, std::string_view answer) {
+        return R"({"resourceType":"Observation","status":")" + std::string(status) +
+               R"(","subject":{"reference":"Patient/p"},"code":{"coding":[{"system":"http://loinc.org","code":"22587-0"}]},)"
+               R"("effectiveDateTime":")" +
+               std::string(date) + R"(","valueString":")" + std::string(answer) + "\"}";
+    };
+    const std::string corrected = syphilis("amended", "2025-11-08", "negative");
+    struct Row {
+        std::vector<std::string> positives;
+        std::string expected;
+    };
+    for (const Row& row :
+         std::vector<Row>{{{syphilis("final", "2025-11-08", "positive")}, "negative"},
+                          {{syphilis("final", "2025-11-01", "positive")}, "negative | positive"},
+                          // Some day of November: it may be another one.
+                          {{syphilis("final", "2025-11", "positive")}, "negative | positive"},
+                          {{syphilis("final", "2025-11-08", "positive"), syphilis("final", "2025-11-01", "positive")},
+                           "negative | positive"},
+                          {{syphilis("final", "2025-11", "positive"), syphilis("final", "2025-11-01", "positive")},
+                           "negative | positive"}}) {
+        std::vector<std::string> resources = row.positives;
+        resources.push_back(corrected);
+        resources.push_back(patient("male", "1970-01-01"));
+        for (std::size_t turn = 0; turn < resources.size(); ++turn) {
+            std::rotate(resources.begin(), resources.begin() + 1, resources.end());
+            CHECK(said(Reading(resources)["treponemalAntibody"].results) == row.expected);
+        }
     }
 }
 

@@ -712,10 +712,18 @@ private:
 
     /// Ruling 5: a positive result stays; a later negative one conflicts with it.
     static void keepPositive(std::vector<Reading>& counting, const std::vector<Reading>& all) {
+        // A correction takes the place of what it corrects; of a vague date nobody knows whether it does.
+        const auto corrected = [&](const Reading& positive) {
+            const bool isOneDay = positive.date && positive.date->firstDay() == positive.date->lastDay();
+            return isOneDay && !positive.amended &&
+                   std::any_of(counting.begin(), counting.end(), [&](const Reading& reading) {
+                       return reading.amended && reading.date && reading.date->first <= positive.date->last;
+                   });
+        };
         const Reading* latest = nullptr;
         for (const Reading& reading : all) {
             // Undated it is positive all the same.
-            if (!reading.positive || !*reading.positive || reading.indeterminate) continue;
+            if (!reading.positive || !*reading.positive || reading.indeterminate || corrected(reading)) continue;
             if (!reading.usable && !reading.undated) continue;
             if (latest == nullptr || (reading.date && (!latest->date || reading.date->first > latest->date->first)))
                 latest = &reading;
@@ -723,9 +731,6 @@ private:
         if (latest == nullptr) return;
         for (const Reading& reading : counting) {
             if (reading.positive == true) return;
-            // A correction of the same moment takes the place of what it corrects.
-            if (reading.amended && !latest->amended && latest->date && reading.date->first <= latest->date->last)
-                return;
         }
         std::erase_if(counting, [](const Reading& reading) { return !reading.usable; });
         Reading positive = *latest;
