@@ -12,6 +12,13 @@ Screening screen(const Knowledge& knowledge, fhir::Chart chart, fhir::Date asOf)
     screening.evaluations.reserve(knowledge.trials.size());
     for (const rules::Trial& trial : knowledge.trials)
         screening.evaluations.push_back(rules::evaluate(trial, screening.facts));
+    for (const mapping::Answer& answer : screening.facts.answers) {
+        const bool asked = std::any_of(knowledge.trials.begin(), knowledge.trials.end(),
+                                       [&](const rules::Trial& trial) { return trial.asks(answer.linkId); });
+        if (!asked)
+            screening.facts.issues.push_back({answer.path, "item left out: no trial asks what its linkId names"});
+    }
+    fhir::limitIssues(screening.facts.issues);
     return screening;
 }
 
@@ -25,11 +32,20 @@ Participation participation(const Screening& screening, const rules::Trial& tria
         if (names(subject.study)) result.subject = &subject;
     }
     const fhir::Date asOf = screening.facts.asOf;
-    for (const fhir::Consent& consent : screening.chart.consent) {
-        if (!consent.research || !consent.refuses || (!consent.study.empty() && !names(consent.study))) continue;
+    const auto inForce = [&](const fhir::Consent& consent) {
         const bool isLater = consent.date && consent.date->firstDay() > asOf;
         const bool isOver = consent.end && consent.end->lastDay() < asOf;
-        if (!isLater && !isOver) result.refusal = &consent;
+        return consent.research && (consent.study.empty() || names(consent.study)) && !isLater && !isOver;
+    };
+    const std::vector<fhir::Consent>& consents = screening.chart.consent;
+    for (const fhir::Consent& refusal : consents) {
+        if (!refusal.refuses || !inForce(refusal)) continue;
+        // Whoever consents later, to all that was refused or to this trial by name, has changed his mind.
+        const bool lifted = std::any_of(consents.begin(), consents.end(), [&](const fhir::Consent& later) {
+            return later.permits && inForce(later) && (refusal.study.empty() || !later.study.empty()) && refusal.date &&
+                   later.date && later.date->firstDay() > refusal.date->lastDay();
+        });
+        if (!lifted) result.refusal = &refusal;
     }
     return result;
 }

@@ -14,7 +14,11 @@ Covered Coverage::of(std::string_view resourceType) const {
     const auto found =
         std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return type.first == resourceType; });
     const Covered covered = found == types_.end() ? others_ : found->second;
-    return limited_ && covered == Covered::completely ? Covered::partly : covered;
+    if (covered != Covered::completely) return covered;
+    const std::string_view whole = resourceType.substr(0, resourceType.find('.'));
+    const bool limited =
+        limited_ || std::find(limitedTypes_.begin(), limitedTypes_.end(), whole) != limitedTypes_.end();
+    return limited ? Covered::partly : covered;
 }
 
 Covered Coverage::of(std::string_view resourceType, std::string_view part) const {
@@ -46,6 +50,11 @@ void Coverage::limitToPartly() {
     limited_ = true;
 }
 
+void Coverage::limitToPartly(std::string_view resourceType) {
+    if (std::find(limitedTypes_.begin(), limitedTypes_.end(), resourceType) == limitedTypes_.end())
+        limitedTypes_.emplace_back(resourceType);
+}
+
 namespace {
 
 using json::Value;
@@ -66,6 +75,12 @@ struct Collection {
     std::vector<Issue> issues;
     std::size_t moreIssues = 0;
     bool withheld = false;
+    std::vector<std::string_view> leftOut;  ///< the types of malformed resources; "" when one names none
+
+    void leaveOut(std::string_view type, std::string path, std::string message) {
+        leftOut.push_back(type);
+        report(std::move(path), std::move(message));
+    }
 
     void report(std::string path, std::string message) {
         if (issues.size() < mostIssues) {
@@ -118,6 +133,15 @@ bool isAboutPatients(std::string_view type) {
     return isActivity(type) || std::find(types.begin(), types.end(), type) != types.end();
 }
 
+/// The type of a resource that could not be read; "" when it contradicts itself there, too.
+std::string_view typeOf(Value resource) {
+    try {
+        return resource["resourceType"].text();
+    } catch (const Error&) {
+        return {};
+    }
+}
+
 void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
 
 void collectBundle(Value bundle, const std::string& path, Collection& collection) {
@@ -129,12 +153,13 @@ void collectBundle(Value bundle, const std::string& path, Collection& collection
     std::size_t index = 0;
     for (const Value entry : bundle["entry"].items()) {
         const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
+        Value resource;
         try {
-            if (const Value resource = entry["resource"])
-                collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
+            resource = entry["resource"];
+            if (resource) collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
         } catch (const Error& error) {
-            collection.report(entryPath + ".resource." + error.path(),
-                              "resource left out: " + std::string(error.what()));
+            collection.leaveOut(typeOf(resource), entryPath + ".resource." + error.path(),
+                                "resource left out: " + std::string(error.what()));
         }
     }
 }
@@ -148,7 +173,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
             try {
                 collect(item, itemPath, {}, collection);
             } catch (const Error& error) {
-                collection.report(itemPath, "resource left out: " + std::string(error.what()));
+                collection.leaveOut(typeOf(item), itemPath, "resource left out: " + std::string(error.what()));
             }
         }
         return;
@@ -167,7 +192,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
-        collection.report(path, value.isObject() ? "has no resourceType" : "is not a resource");
+        collection.leaveOut("", path, value.isObject() ? "has no resourceType" : "is not a resource");
     }
 }
 
@@ -189,7 +214,7 @@ bool hasIdentifier(const Patient& patient, std::string_view system, std::string_
 }
 
 /// Whether Observation.subject or Condition.subject is this patient. No subject at all is: FHIR lets an Observation
-/// leave it out, and the sources are one patient's.
+/// leave it out, and the sources are one patient's. Errors: Error when it is no Reference.
 bool isAbout(Value resource, const Patient& patient) {
     if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
     Value subject = resource["subject"];
@@ -197,10 +222,14 @@ bool isAbout(Value resource, const Patient& patient) {
     if (!subject) subject = resource["patient"];
     if (!subject) subject = resource["individual"];
     if (!subject) return true;
-    const std::string_view reference = subject["reference"].text();
+    if (!subject.isObject()) throw Error("subject", "is not a Reference");
+    const Value written = subject["reference"];
+    if (written && !written.isString()) throw Error("subject.reference", "is not a string");
+    const std::string_view reference = written.text();
     if (reference.empty()) {
         const Value identifier = subject["identifier"];
         if (!identifier) return true;  // a display alone names nobody else
+        if (!identifier.isObject()) throw Error("subject.identifier", "is not an Identifier");
         return hasIdentifier(patient, identifier["system"].text(), identifier["value"].text());
     }
     if (!patient.fullUrl.empty() && reference == patient.fullUrl) return true;
@@ -364,6 +393,14 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
 
     removeDuplicates(collection.others, chart.issues);
     removeDuplicates(collection.referenced, chart.issues);
+    for (const std::string_view type : collection.leftOut) {
+        // A nested Bundle, or what names no type, may have held anything.
+        if (type.empty() || type == "Bundle") {
+            chart.coverage.limitToPartly();
+        } else {
+            chart.coverage.limitToPartly(type);
+        }
+    }
     const References references(collection.referenced);
     const Lookup lookUp = [&](std::string_view reference) { return references.find(reference); };
     std::size_t foreign = 0;
@@ -377,6 +414,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
         } catch (const Error& error) {
             chart.issues.push_back(
                 {other.path + '.' + error.path(), "resource left out: " + std::string(error.what())});
+            chart.coverage.limitToPartly(typeOf(other.resource));
         }
     }
     if (foreign > 0)
@@ -387,11 +425,13 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
 }
 
 void limitIssues(std::vector<Issue>& issues, std::size_t more) {
+    for (const Issue& issue : issues) more += issue.more;
+    std::erase_if(issues, [](const Issue& issue) { return issue.more > 0; });
     if (issues.size() > mostIssues) {
         more += issues.size() - mostIssues;
         issues.resize(mostIssues);
     }
-    if (more > 0) issues.push_back({"", "and " + std::to_string(more) + " more issues"});
+    if (more > 0) issues.push_back({"", "and " + std::to_string(more) + " more issues", more});
 }
 
 bool withholds(Value bundle) {

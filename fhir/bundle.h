@@ -35,11 +35,14 @@ public:
     void setAll(Covered covered);
     /// No type can be better covered than partly: something was withheld.
     void limitToPartly();
+    /// The same for one type, or a part of it: one of its resources was left out.
+    void limitToPartly(std::string_view resourceType);
 
 private:
     std::vector<std::pair<std::string, Covered>> types_;
     Covered others_ = Covered::undeclared;
     bool limited_ = false;
+    std::vector<std::string> limitedTypes_;
 };
 
 /// What one patient's FHIR resources say, as far as we read them.
@@ -68,12 +71,14 @@ struct Source {
 /// Reads the chart of the one patient that the sources speak of: Bundles of any type (FHIR R4, Bundle), nested ones
 /// too, arrays of resources, and single resources.
 ///
-/// Resources of another patient are left out and counted as an issue; a malformed resource is left out and is one. The
-/// same version of a resource counts once. The coverage is taken as it is given, also for an incomplete chart. Errors:
-/// Error when there is no Patient, or two different ones.
+/// Resources of another patient are left out and counted as an issue; a malformed resource is left out and is one, and
+/// its type, or every type when it names none, is then partly covered at best. The same version of a resource counts
+/// once. Otherwise the coverage is taken as it is given, also for an incomplete chart. Errors: Error when there is no
+/// Patient, or two different ones.
 Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage);
 
-/// Cuts a list of issues to a length that a person reads, and says how many more there were.
+/// Cuts a list of issues to a length that a person reads, and says how many more there were, also those that were cut
+/// before.
 void limitIssues(std::vector<Issue>& issues, std::size_t more = 0);
 
 /// Whether a Bundle says that something was left out: by an OperationOutcome (as opposed to "nothing was found"), or

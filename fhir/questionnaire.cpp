@@ -118,10 +118,13 @@ private:
                 const std::string element = "answer[" + std::to_string(index++) + ']';
                 item.answer.push_back(readAnswer(answer, element, {path, issues_}));
             }
-            response_.item.push_back(std::move(item));
         } catch (const Malformed& malformed) {
             report(path + '.' + malformed.element, malformed.message);
+            if (item.linkId.empty()) return;
+            item.answer.clear();
+            item.unreadable = true;
         }
+        response_.item.push_back(std::move(item));
     }
 
     QuestionnaireResponse& response_;

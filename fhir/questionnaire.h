@@ -26,7 +26,8 @@ struct QuestionnaireAnswer {
 struct QuestionnaireItem {
     std::string_view linkId;
     std::string path;
-    std::vector<QuestionnaireAnswer> answer;  ///< empty when the item was left blank
+    std::vector<QuestionnaireAnswer> answer;  ///< empty when the item was left blank, or its answers cannot be read
+    bool unreadable = false;                  ///< it was answered, and that cannot be read
 };
 
 /// The answers that one person gave in a form at one time.
@@ -45,8 +46,9 @@ struct QuestionnaireResponse {
     bool counts() const { return status == "completed" || status == "amended"; }
 };
 
-/// Reads a form with its nested items (item.item and item.answer.item). A malformed item is left out with an issue, and
-/// what is nested in it is read all the same. Source: FHIR R4, QuestionnaireResponse.
+/// Reads a form with its nested items (item.item and item.answer.item). A malformed item is left out with an issue, or
+/// stays without its answers when it has a linkId, and what is nested in it is read all the same. Source: FHIR R4,
+/// QuestionnaireResponse.
 QuestionnaireResponse readQuestionnaireResponse(json::Value resource, std::string path, std::vector<Issue>& issues);
 
 }  // namespace fhir

@@ -96,7 +96,9 @@ Consent readConsent(Value resource, const std::string& path, const Lookup& lookU
         consent.research = consent.research || isResearch(category);
     const std::string_view status = trimmed(reader.text(resource, "status"));
     const Value provision = resource["provision"];
-    consent.refuses = status == "rejected" || (status == "active" && provision["type"].text() == "deny");
+    const std::string_view type = trimmed(reader.text(provision, "type"));
+    consent.refuses = status == "rejected" || (status == "active" && type == "deny");
+    consent.permits = status == "active" && type == "permit";
     consent.date = reader.dateTime(resource, "dateTime");
     if (!consent.date) consent.date = reader.dateTime(provision["period"], "start");
     consent.end = reader.dateTime(provision["period"], "end");

@@ -16,6 +16,7 @@ namespace fhir {
 struct Issue {
     std::string path;  ///< "entry[12].resource.valueQuantity.unit"
     std::string message;
+    std::size_t more = 0;  ///< how many others this one stands for, which were too many to keep
 };
 
 struct Coding {
@@ -159,6 +160,7 @@ struct Consent {
     std::string_view id;
     bool research = false;  ///< its scope or category is research
     bool refuses = false;   ///< in force, and it denies
+    bool permits = false;   ///< in force, and it permits in so many words
     std::optional<DateTime> date;
     std::optional<DateTime> end;
     std::vector<std::string_view> study;  ///< the studies that it speaks of; of every one when empty

@@ -143,9 +143,12 @@ private:
             // We know a part of RxNorm: a code of it that we do not know may be anything, unless words say what it is.
             std::erase_if(systems_, [&](std::size_t system) { return vocabulary_.systemName(system) == "rxnorm"; });
         }
+        // No fact asks for dispenses, but a drug that was handed out and that nobody can name may be any drug of a
+        // fact.
+        const std::string_view source =
+            activity.resourceType == "MedicationDispense" ? "MedicationStatement" : activity.resourceType;
         for (const FactDefinition& fact : vocabulary_.facts()) {
-            const bool reads =
-                std::find(fact.sources.begin(), fact.sources.end(), activity.resourceType) != fact.sources.end();
+            const bool reads = std::find(fact.sources.begin(), fact.sources.end(), source) != fact.sources.end();
             const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
                 return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
             });
@@ -204,6 +207,7 @@ private:
             return date;
         };
         evidence.date = clipped(activity.start);
+        evidence.issued = activity.authored;
         // What goes on and is dated by one moment was seen going on then; that is no end of it.
         const bool seenOnce = course == Course::underway && activity.moment;
         const bool ended = activity.end && activity.end->firstDay() <= asOf_ && !seenOnce;

@@ -24,23 +24,48 @@ constexpr std::string_view factPrefix = "fact/";
 /// More dates of one thing than anybody remembers.
 constexpr std::size_t mostDates = 50;
 
+/// More answers to one question than one form holds.
+constexpr std::size_t mostAnswers = 100;
+
 std::optional<fhir::Rational> wholeNumber(std::string_view text) {
     const auto number = fhir::parseDecimal(text);
     if (!number || *number < 0 || fhir::decimalText(*number, 6).find('.') != std::string::npos) return std::nullopt;
     return number;
 }
 
+/// The answer that an item is nested in, as a path; what comes before the last ".item" of its own.
+std::string_view answerAround(std::string_view path) {
+    const auto answer = path.rfind(".answer[");
+    return answer == std::string_view::npos ? std::string_view() : path.substr(0, path.find(']', answer) + 1);
+}
+
+/// The item, answer or form that an item stands in.
+std::string_view parentOf(std::string_view path) {
+    return path.substr(0, path.rfind(".item["));
+}
+
 /// One answer of an item.
 struct Place {
     const QuestionnaireItem& item;
     std::size_t answer;
+    bool alone;  ///< the only item of its linkId in the form
 
-    /// Whether a part stands beside this answer: nested in it, or in no answer of the item at all.
+    /// Whether a part stands beside this answer: nested in it, in the item, or beside the item; what is nested in the
+    /// answer of another item is said of that.
     bool owns(const QuestionnaireItem& part) const {
         const std::string_view path = part.path;
-        if (!path.starts_with(item.path + ".answer[")) return true;
-        return path.starts_with(item.path + ".answer[" + std::to_string(answer) + "].");
+        if (path.starts_with(item.path + ".answer["))
+            return path.starts_with(item.path + ".answer[" + std::to_string(answer) + "].");
+        if (answerAround(path) != answerAround(item.path)) return false;
+        return alone || path.starts_with(item.path + ".item[") || parentOf(path) == parentOf(item.path);
     }
+};
+
+/// The days that a part names.
+struct Days {
+    std::vector<DateTime> dates;  ///< the earliest first
+    bool unreadable = false;      ///< one of them is given and is no day
+    bool ahead = false;           ///< one of them lies after the day of the evaluation
 };
 
 /// A form that counts, with its items by linkId.
@@ -92,7 +117,7 @@ private:
             if (form.authored) form.authored->last = std::min(form.authored->last, DateTime::ofDay(facts_.asOf).last);
             for (const QuestionnaireItem& item : response.item) {
                 const bool ours = item.linkId.starts_with(factPrefix) || isAsk(item.linkId);
-                if (!ours || item.answer.empty()) continue;
+                if (!ours || (item.answer.empty() && !item.unreadable)) continue;
                 form.items[item.linkId].push_back(&item);
                 if (item.linkId.starts_with(factPrefix)) checkName(item);
             }
@@ -109,9 +134,15 @@ private:
     }
 
     void checkName(const QuestionnaireItem& item) {
-        std::string_view name = item.linkId.substr(factPrefix.size());
-        name = name.substr(0, name.find('/'));
-        if (vocabulary_.find(name) == nullptr) leftOut(item, "the vocabulary has no fact of its linkId");
+        const std::string_view name = item.linkId.substr(factPrefix.size());
+        const auto slash = name.find('/');
+        if (vocabulary_.find(name.substr(0, slash)) == nullptr) {
+            leftOut(item, "the vocabulary has no fact of its linkId");
+        } else if (slash != std::string_view::npos) {
+            const std::string_view own = name.substr(slash + 1);
+            const bool known = std::find(part::all.begin(), part::all.end(), own) != part::all.end();
+            if (!known) leftOut(item, "a fact has no part of its linkId");
+        }
     }
 
     static Evidence evidenceOf(const FactDefinition& fact, const Form& form) {
@@ -160,28 +191,33 @@ private:
         return own;
     }
 
-    /// The days of a part, the earliest first; false, with an issue, when one lies ahead or is no day.
-    bool readDates(const Form& form, const Place& place, const FactDefinition& fact, std::string_view part,
-                   std::vector<DateTime>& dates) {
+    /// The days of a part; an issue for each that lies ahead or is no day.
+    Days readDays(const Form& form, const Place& place, const FactDefinition& fact, std::string_view part) {
+        Days days;
         for (const QuestionnaireItem* item : parts(form, place, fact, part)) {
+            days.unreadable = days.unreadable || item->unreadable;
             for (const QuestionnaireAnswer& answer : item->answer) {
                 if (answer.kind != AnswerKind::date) {
                     leftOut(*item, "a date is needed");
-                    continue;
-                }
-                if (answer.date->firstDay() > facts_.asOf) {
+                    days.unreadable = true;
+                } else if (answer.date->firstDay() > facts_.asOf) {
                     leftOut(*item, "dated after " + facts_.asOf.text());
-                    return false;
+                    days.ahead = true;
+                } else if (days.dates.size() < mostDates) {
+                    days.dates.push_back(*answer.date);
+                    days.dates.back().last = std::min(answer.date->last, DateTime::ofDay(facts_.asOf).last);
                 }
-                DateTime date = *answer.date;
-                date.last = std::min(date.last, DateTime::ofDay(facts_.asOf).last);
-                if (dates.size() < mostDates) dates.push_back(date);
             }
         }
-        std::sort(dates.begin(), dates.end(), [](const DateTime& a, const DateTime& b) {
+        std::sort(days.dates.begin(), days.dates.end(), [](const DateTime& a, const DateTime& b) {
             return std::tie(a.first, a.last) < std::tie(b.first, b.last);
         });
-        return true;
+        return days;
+    }
+
+    /// The first answer of a part, when it has any.
+    static const QuestionnaireAnswer* firstAnswer(const QuestionnaireItem& part) {
+        return part.answer.empty() ? nullptr : &part.answer.front();
     }
 
     void readUpperLimit(Evidence& evidence, const Form& form, const Place& place, const fhir::Quantity& quantity,
@@ -214,7 +250,9 @@ private:
 
     void readMethod(Evidence& evidence, const Form& form, const Place& place) {
         for (const QuestionnaireItem* item : parts(form, place, *evidence.fact, part::method)) {
-            const Method* method = evidence.fact->method(word(item->answer.front()));
+            const QuestionnaireAnswer* answer = firstAnswer(*item);
+            if (answer == nullptr) continue;
+            const Method* method = evidence.fact->method(word(*answer));
             if (method == nullptr) {
                 leftOut(*item, "no method of this fact");
             } else {
@@ -225,7 +263,9 @@ private:
 
     void readHalfLife(Evidence& evidence, const Form& form, const Place& place) {
         for (const QuestionnaireItem* item : parts(form, place, *evidence.fact, part::halfLife)) {
-            const fhir::Quantity& quantity = item->answer.front().quantity;
+            const QuestionnaireAnswer* answer = firstAnswer(*item);
+            if (answer == nullptr) continue;
+            const fhir::Quantity& quantity = answer->quantity;
             const std::string_view unit = quantity.code.empty() ? quantity.unit : quantity.code;
             const auto number = fhir::parseDecimal(quantity.value);
             const bool isHours = unit == "h";
@@ -270,7 +310,8 @@ private:
             if (!readNumber(evidence, form, place, place.item, answer)) return false;
         } else if (*evidence.positive) {
             for (const QuestionnaireItem* value : parts(form, place, *evidence.fact, part::value)) {
-                if (!readNumber(evidence, form, place, *value, value->answer.front()))
+                const QuestionnaireAnswer* number = firstAnswer(*value);
+                if (number != nullptr && !readNumber(evidence, form, place, *value, *number))
                     leftOut(*value, "a number is needed");
             }
         }
@@ -328,16 +369,22 @@ private:
         }
         readMethod(evidence, form, place);
         readHalfLife(evidence, form, place);
-        std::vector<DateTime> dates;
-        if (!readDates(form, place, fact, part::date, dates)) return {};
+        Days days = readDays(form, place, fact, part::date);
+        if (days.ahead) return {};
         if (fact.kind == Kind::finding && !isAnsweredAsResult(fact))
-            return history(std::move(evidence), form, place, dates);
-        return results(std::move(evidence), dates);
+            return history(std::move(evidence), form, place, std::move(days));
+        return results(std::move(evidence), days);
     }
 
-    static std::vector<Evidence> results(Evidence evidence, const std::vector<DateTime>& dates) {
+    static std::vector<Evidence> results(Evidence evidence, const Days& days) {
+        if (days.unreadable) {
+            // When it was is said and lost: neither today nor any day.
+            if (isDecided(evidence.basis)) evidence.basis = Basis::undated;
+            evidence.detail = "the date cannot be read";
+            return {std::move(evidence)};
+        }
         std::vector<Evidence> all;
-        for (const DateTime& date : dates) {
+        for (const DateTime& date : days.dates) {
             all.push_back(evidence);
             all.back().date = date;
             all.back().onsetDated = true;
@@ -353,8 +400,7 @@ private:
         return {std::move(evidence)};
     }
 
-    std::vector<Evidence> history(Evidence evidence, const Form& form, const Place& place,
-                                  const std::vector<DateTime>& dates) {
+    std::vector<Evidence> history(Evidence evidence, const Form& form, const Place& place, Days days) {
         evidence.isRecord = true;
         evidence.onsetDated = true;
         if (evidence.positive == false) {
@@ -362,15 +408,27 @@ private:
             return {std::move(evidence)};
         }
         evidence.state = State::active;
-        std::vector<DateTime> ends;
-        // An end that lies ahead: it lasts today.
-        const bool ended = readDates(form, place, *evidence.fact, part::end, ends) && !ends.empty();
-        if (ended && !evidence.fact->event) {
-            evidence.state = State::stopped;
-            evidence.end = ends.back();
+        if (!evidence.fact->event) {
+            const Days ends = readDays(form, place, *evidence.fact, part::end);
+            const bool reversed = !ends.dates.empty() && !days.dates.empty() &&
+                                  ends.dates.back().lastDay() < days.dates.back().firstDay();
+            if (reversed) leftOut(place.item, "its end comes before its date; neither is used");
+            if (ends.unreadable || reversed) {
+                evidence.state = State::unstated;
+                evidence.detail = "until when it lasted cannot be read";
+                if (reversed) days.dates.clear();
+            } else if (!ends.dates.empty() && !ends.ahead) {
+                // An end that lies ahead: it lasts today.
+                evidence.state = State::stopped;
+                evidence.end = ends.dates.back();
+            }
+        }
+        if (days.unreadable) {
+            days.dates.clear();
+            evidence.detail = "the date cannot be read";
         }
         std::vector<Evidence> all;
-        for (const DateTime& date : dates) {
+        for (const DateTime& date : days.dates) {
             all.push_back(evidence);
             all.back().date = date;
         }
@@ -440,11 +498,20 @@ private:
             if (!evidence.isRecord && evidence.fact->freshFor) continue;  // by the day of the result
             if (!evidence.fact->freshFor && stays && evidence.fact->index < facts_.facts.size()) continue;
             const auto& time = evidence.issued;
-            if (!time || time->lastDay() >= facts_.asOf - evidence.fact->freshFor.value_or(answersHoldFor)) continue;
+            if (!time || time->firstDay() >= facts_.asOf - evidence.fact->freshFor.value_or(answersHoldFor)) continue;
             evidence.stale = true;
             evidence.detail = "answered too long ago";
             if (evidence.isRecord && !evidence.refutes) evidence.basis = Basis::stale;
         }
+    }
+
+    /// Whether one form answers the same more often than anybody does; then nothing of it is used.
+    bool tooMany(const std::vector<const QuestionnaireItem*>& items) {
+        std::size_t answers = 0;
+        for (const QuestionnaireItem* item : items) answers += item->answer.size();
+        if (answers <= mostAnswers) return false;
+        leftOut(*items.front(), "answered " + std::to_string(answers) + " times in one form");
+        return true;
     }
 
     // --- facts and questions -----------------------------------------------------------------------------------------
@@ -455,9 +522,10 @@ private:
         for (const Form& form : forms_) {
             const auto found = form.items.find(linkId);
             if (found == form.items.end()) continue;
+            if (tooMany(found->second)) continue;
             for (const QuestionnaireItem* item : found->second) {
                 for (std::size_t i = 0; i < item->answer.size(); ++i) {
-                    Said said = read(definition, form, {*item, i});
+                    Said said = read(definition, form, {*item, i, found->second.size() == 1});
                     if (!said.empty()) byMethod[said.front().method].push_back(std::move(said));
                 }
             }
@@ -467,19 +535,29 @@ private:
         fact.absent = facts_[definition.index].absent;
         std::vector<Evidence> latest;
         for (auto& [method, all] : byMethod) {
+            Said lasting;  // what a later "no" does not take back
+            for (const Said& each : all) {
+                if (definition.positiveStays && each.front().issued)
+                    lasting.insert(lasting.end(), each.begin(), each.end());
+            }
             Said said = settle(std::move(all));
-            age(said);
             if (said.front().isRecord) {
+                age(said);
                 fact.conditions = std::move(said);
                 return true;
             }
+            if (said.front().basis != Basis::conflicting) keepPositive(said, lasting);
+            age(said);
             markStale(said, facts_.asOf);
             for (const Evidence& evidence : said) {
                 if (evidence.positive == true && isDecided(evidence.basis) && evidence.onsetDated)
                     fact.positives.push_back(evidence);
             }
             // Of several days the latest; what disagrees all together.
-            if (said.front().basis != Basis::conflicting) said.erase(said.begin(), said.end() - 1);
+            const bool disagrees = std::any_of(said.begin(), said.end(), [&](const Evidence& evidence) {
+                return evidence.basis == Basis::conflicting || evidence.positive != said.front().positive;
+            });
+            if (!disagrees) said.erase(said.begin(), said.end() - 1);
             if (!method.empty()) fact.byMethod.insert(fact.byMethod.end(), said.begin(), said.end());
             latest.insert(latest.end(), said.begin(), said.end());
         }
@@ -495,9 +573,11 @@ private:
         question.kind = Kind::finding;
         Answer answer;
         answer.linkId = linkId;
+        answer.path = forms.front()->items.at(linkId).front()->path;
         answer.question = std::make_shared<const FactDefinition>(std::move(question));
         std::vector<Said> all;
         for (const Form* form : forms) {
+            if (tooMany(form->items.at(linkId))) continue;
             for (const QuestionnaireItem* item : form->items.at(linkId)) {
                 for (const QuestionnaireAnswer& given : item->answer) {
                     Evidence evidence = evidenceOf(*answer.question, *form);

@@ -146,6 +146,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             evidence.resourceIndex = static_cast<std::size_t>(&condition - chart.condition.data());
             evidence.display = displays[i].empty() ? condition.code.text : displays[i];
             evidence.date = match.history ? std::nullopt : date;
+            evidence.issued = condition.recordedDate;
             evidence.history = match.history;
             evidence.onsetDated = condition.onset.has_value() && !match.history;
             evidence.review = match.role == Role::review;

@@ -82,34 +82,6 @@ std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::v
     return shown;
 }
 
-/// A positive result that time does not take back (ruling 5): alone it decides, against a later negative it conflicts.
-void keepPositive(Fact& fact, const std::vector<Evidence>& all) {
-    const auto time = [](const Evidence* e) {
-        return std::tuple(e->date.has_value(), e->date ? e->date->first : 0, e->date ? e->date->last : 0, e->id);
-    };
-    // A correction of the same day replaces a positive result; a later one does not, nor is it certain of a vague date.
-    const auto isCorrected = [&](const Evidence& result) {
-        return std::any_of(fact.results.begin(), fact.results.end(), [&](const Evidence& e) {
-            return e.amended && !result.amended && e.date && result.date && result.date->isOneDay() &&
-                   e.date->first <= result.date->last;
-        });
-    };
-    const Evidence* newest = nullptr;
-    for (const Evidence& result : all) {
-        const bool readable = isDecided(result.basis) || result.basis == Basis::undated;
-        if (!readable || result.positive != true || isCorrected(result)) continue;
-        if (newest == nullptr || time(&result) > time(newest)) newest = &result;
-    }
-    if (newest == nullptr) return;
-    if (std::any_of(fact.results.begin(), fact.results.end(),
-                    [](const Evidence& e) { return e.positive == true && isDecided(e.basis); }))
-        return;
-    Evidence positive = *newest;
-    positive.basis = Basis::recorded;
-    std::erase_if(fact.results, [](const Evidence& e) { return !isDecided(e.basis); });
-    fact.results.push_back(std::move(positive));
-}
-
 }  // namespace
 
 Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf) {
@@ -145,7 +117,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         fact.results = selectNewest(all);
         std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
         fact.shown = newerUnused(all, fact.results);
-        if (definition.positiveStays) keepPositive(fact, all);
+        if (definition.positiveStays) keepPositive(fact.results, all);
         markStale(fact.results, asOf);
         for (const Method& method : definition.methods) {
             std::vector<Evidence> byThis;

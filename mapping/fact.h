@@ -61,9 +61,9 @@ struct Evidence {
     std::optional<bool> positive;  ///< finding, viralLoad
     std::string_view coded;        ///< coded
 
-    std::optional<fhir::DateTime> date;  ///< of a result: effective; of a Condition: onset, else recorded
-    std::optional<fhir::DateTime> issued;
-    std::optional<fhir::DateTime> end;  ///< of a Condition that is over or a drug that is stopped, when dated
+    std::optional<fhir::DateTime> date;    ///< of a result: effective; of a Condition: onset, else recorded
+    std::optional<fhir::DateTime> issued;  ///< when it was written down: issued, recordedDate, authored
+    std::optional<fhir::DateTime> end;     ///< of a Condition that is over or a drug that is stopped, when dated
     bool stale = false;
     bool amended = false;        ///< status amended or corrected
     bool indeterminate = false;  ///< read, and neither positive nor negative: it competes with the other results
@@ -120,6 +120,7 @@ struct Fact {
 /// What a person answered to a question of a trial file.
 struct Answer {
     std::string linkId;                              ///< "NCT07117305/inc.01"
+    std::string path;                                ///< of an item that answers it
     std::shared_ptr<const FactDefinition> question;  ///< what the evidence is about: no fact of the vocabulary
     std::vector<Evidence> evidence;                  ///< one, or those of the same time that disagree
 };

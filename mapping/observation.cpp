@@ -919,4 +919,31 @@ void markStale(std::vector<Evidence>& results, fhir::Date asOf) {
     }
 }
 
+void keepPositive(std::vector<Evidence>& results, const std::vector<Evidence>& all) {
+    const auto time = [](const Evidence* e) {
+        return std::tuple(e->date.has_value(), e->date ? e->date->first : 0, e->date ? e->date->last : 0, e->id);
+    };
+    // A correction of the same day replaces a positive result; a later one does not, nor is it certain of a vague date.
+    const auto isCorrected = [&](const Evidence& result) {
+        return std::any_of(results.begin(), results.end(), [&](const Evidence& e) {
+            return e.amended && !result.amended && e.date && result.date && result.date->isOneDay() &&
+                   e.date->first <= result.date->last;
+        });
+    };
+    const Evidence* newest = nullptr;
+    for (const Evidence& result : all) {
+        const bool readable = isDecided(result.basis) || result.basis == Basis::undated;
+        if (!readable || result.positive != true || isCorrected(result)) continue;
+        if (newest == nullptr || time(&result) > time(newest)) newest = &result;
+    }
+    if (newest == nullptr) return;
+    if (std::any_of(results.begin(), results.end(),
+                    [](const Evidence& e) { return e.positive == true && isDecided(e.basis); }))
+        return;
+    Evidence positive = *newest;
+    positive.basis = positive.isAnswer() ? Basis::attested : Basis::recorded;
+    std::erase_if(results, [](const Evidence& e) { return !isDecided(e.basis); });
+    results.push_back(std::move(positive));
+}
+
 }  // namespace mapping

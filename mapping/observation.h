@@ -22,6 +22,10 @@ std::vector<Evidence> selectNewest(const std::vector<Evidence>& results);
 /// Marks results older than the fact's window, and those whose date is too vague to tell.
 void markStale(std::vector<Evidence>& results, fhir::Date asOf);
 
+/// Puts a positive result that time does not take back (ruling 5) beside the results that count: alone it decides,
+/// against a later negative it conflicts. `all` are those that `results` were chosen from.
+void keepPositive(std::vector<Evidence>& results, const std::vector<Evidence>& all);
+
 /// A number with its unit in the fact's unit. Errors: the basis says why there is none.
 struct Measured {
     Interval value;

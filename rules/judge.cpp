@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "mapping/answer.h"
+
 namespace rules {
 
 using fhir::Date;
@@ -104,10 +106,27 @@ private:
         return unknown(fact, fact.absent);
     }
 
+    /// Whether an answer was given so long ago that it does not say what has been so since: longer than answers hold,
+    /// or before all of the window that is asked about.
+    bool isOld(const Evidence& answer, const std::optional<Window>& window) const {
+        if (!answer.isAnswer()) return false;
+        // A negative test says what was so on its own day.
+        const bool isTest = !answer.isRecord && answer.positive == false;
+        const std::optional<DateTime>& told = isTest ? answer.date : answer.issued;
+        if (!told || (window && hasPassed(*window, told))) return true;
+        return !isTest && told->firstDay() < facts_.asOf - answer.fact->freshFor.value_or(mapping::answersHoldFor);
+    }
+
+    /// Whether all of the window lies after what was said at that time.
+    bool hasPassed(const Window& window, const std::optional<DateTime>& told) const {
+        return !told || facts_.asOf > window.lastDayInside(told->firstDay());
+    }
+
     /// What a person said that speaks against the fact, or does not count towards it: it is over, or an exception.
-    Outcome toldAgainst(const Evidence& evidence) const {
+    Outcome toldAgainst(const Evidence& evidence, const std::optional<Window>& window) const {
         if (!mapping::isDecided(evidence.basis)) return unknown(evidence, evidence.basis);
-        return staleOr(evidence, decided(Truth::False, evidence));
+        Outcome outcome = decided(Truth::False, evidence);
+        return isOld(evidence, window) ? stale(evidence, outcome) : staleOr(evidence, std::move(outcome));
     }
 
     // --- results ---------------------------------------------------------------------------------------------------
@@ -200,7 +219,10 @@ private:
     }
 
     Outcome staleOr(const Evidence& evidence, Outcome outcome) const {
-        if (!evidence.stale) return outcome;
+        return evidence.stale ? stale(evidence, outcome) : outcome;
+    }
+
+    Outcome stale(const Evidence& evidence, const Outcome& outcome) const {
         Outcome stale = unknown(evidence, Basis::stale);
         if (outcome.truth != Truth::Unknown) stale.wouldBe = outcome.truth;
         return stale;
@@ -237,8 +259,9 @@ private:
         if (anyCondition) conditions = combine(byCondition, Rule::Kind::any);
         if (byResult.empty()) {
             if (anyCondition) return conditions;
-            if (refuting != nullptr) return toldAgainst(*refuting);
-            if (const Evidence* answer = answerIn(fact)) return toldAgainst(*answer);
+            const Evidence* answer = answerIn(fact);
+            if (refuting != nullptr || answer != nullptr)
+                return toldAgainst(refuting != nullptr ? *refuting : *answer, window);
             Outcome nothing = silence(fact);
             // What is on file and does not count (outside the window, no longer active) is shown.
             for (const Evidence& condition : fact.conditions) nothing.evidence.push_back(&condition);
@@ -267,9 +290,11 @@ private:
         if (!mapping::isDecided(result.basis)) return unknown(result, result.basis);
         if (!result.positive) return unknown(result, Basis::unconfirmed);
         Outcome outcome = decided(*result.positive ? Truth::True : Truth::False, result);
-        if (!window || result.stale || !*result.positive) return staleOr(result, std::move(outcome));
+        if (window && !result.stale && !*result.positive) return toldAgainst(result, window);
+        if (!window || result.stale) return staleOr(result, std::move(outcome));
         if (!result.date || result.history) return unknown(result, Basis::undated);
-        return inWindow(result, *result.date, *window).value_or(decided(Truth::False, result));
+        if (auto inside = inWindow(result, *result.date, *window)) return std::move(*inside);
+        return toldAgainst(result, window);
     }
 
     StatusPolicy policy(const FactDefinition& fact) const {
@@ -299,6 +324,7 @@ private:
         // A drug that is no longer given does not hold today.
         if (condition.state == State::stopped && policy(*condition.fact) != StatusPolicy::ever) return std::nullopt;
         bool counts = true;
+        bool today = false;  // it must be so today
         switch (policy(*condition.fact)) {
             case StatusPolicy::ever:
                 break;
@@ -307,15 +333,18 @@ private:
                 break;
             case StatusPolicy::plain:
                 counts = condition.state == State::active;
+                today = !condition.fact->event;
                 break;
             case StatusPolicy::active:
                 if (condition.state == State::over || condition.state == State::remission) return std::nullopt;
                 counts = condition.state == State::active;
+                today = !condition.fact->event;
                 break;
         }
         if (!mapping::isDecided(condition.basis)) return unknown(condition, condition.basis);
         if (!counts) return unknown(condition, Basis::unconfirmed);
-        return decided(Truth::True, condition);
+        Outcome outcome = decided(Truth::True, condition);
+        return today && isOld(condition, {}) ? stale(condition, outcome) : outcome;
     }
 
     /// What a person said of the exception holds for what people said, and for every record that may be one.
@@ -418,6 +447,9 @@ private:
         if (condition.state == State::active) {
             if (!condition.date && !condition.end) return unknown(condition, Basis::undated);
             if (!mapping::isDecided(condition.basis)) return unknown(condition, condition.basis);
+            // Somebody said that it lasts: it did on that day, whether it still does is another question.
+            if (condition.isAnswer() && hasPassed(window, condition.issued))
+                return stale(condition, decided(Truth::True, condition));
             return inside(condition, window, std::nullopt);
         }
         if (condition.end) return inWindow(condition, *condition.end, window);
@@ -505,7 +537,7 @@ private:
         if (!undated && latest != nullptr && earliest != nullptr && answerIn(fact_) != nullptr &&
             answerIn(earlier) != nullptr) {
             // The form asks for every day, so that nothing came after.
-            Outcome outcome = decided(Truth::False, *latest);
+            Outcome outcome = toldAgainst(*latest, {});
             outcome.evidence.push_back(earliest);
             return outcome;
         }
@@ -519,7 +551,7 @@ private:
 
     Outcome twice(const Fact* earlier) const {
         const Evidence* answer = answerIn(fact_);
-        if (answer != nullptr && answer->positive == false) return toldAgainst(*answer);
+        if (answer != nullptr && answer->positive == false) return toldAgainst(*answer, {});
         if (answer != nullptr && fact_.positives.empty())
             return unknown(*answer, mapping::isDecided(answer->basis) ? Basis::undated : answer->basis);
         if (fact_.positives.empty()) return silence(fact_);
@@ -542,7 +574,7 @@ private:
             }
         }
         // The form asks for every day, so that there were no two.
-        if (answer != nullptr && (earlier == nullptr || answerIn(*earlier) != nullptr)) return toldAgainst(*answer);
+        if (answer != nullptr && (earlier == nullptr || answerIn(*earlier) != nullptr)) return toldAgainst(*answer, {});
         return unknown(fact_.positives.front(), Basis::asked);
     }
 
@@ -597,6 +629,21 @@ bool contradicts(const Comparison& comparison, const Outcome& recorded, const Ou
     return false;
 }
 
+/// Whether something recorded after the answer speaks for the fact and does not decide: a "no" knew nothing of it.
+bool isOvertaken(const Outcome& recorded, const Outcome& attested) {
+    std::optional<Date> said;
+    for (const Evidence* answer : attested.evidence) {
+        if (answer->isAnswer() && answer->issued) said = std::max(said, std::optional(answer->issued->lastDay()));
+    }
+    return said && std::any_of(recorded.evidence.begin(), recorded.evidence.end(), [&](const Evidence* record) {
+               const bool speaksFor = record->isRecord ? !record->refutes : record->positive != false;
+               const auto isLater = [&](const std::optional<DateTime>& date) {
+                   return date && date->firstDay() > *said;
+               };
+               return speaksFor && (isLater(record->date) || isLater(record->issued));
+           });
+}
+
 /// An answer decides where what is recorded does not; it never overrides a record silently.
 Outcome settle(Outcome recorded, Outcome attested, const Comparison& comparison, std::size_t criterion,
                const mapping::Facts& facts) {
@@ -618,6 +665,11 @@ Outcome settle(Outcome recorded, Outcome attested, const Comparison& comparison,
     if (isVerdict(attested)) {
         if (contradicts(comparison, recorded, attested, facts))
             return contradiction(recorded, attested, fact, criterion);
+        const bool ofNumbers = comparison.form == Comparison::Form::order;
+        if (!ofNumbers && attested.truth == Truth::False && recorded.recorded && isOvertaken(recorded, attested)) {
+            citeToo(attested, recorded);
+            return recorded;
+        }
         citeToo(recorded, attested);
         return attested;
     }

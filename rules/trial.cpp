@@ -16,6 +16,15 @@ const Criterion* Trial::find(std::string_view criterionId) const {
     return found == criteria.end() ? nullptr : &*found;
 }
 
+bool Trial::asks(std::string_view linkId) const {
+    const auto inRule = [&](const auto& self, const Rule& rule) -> bool {
+        if (rule.kind == Rule::Kind::ask && rule.linkId == linkId) return true;
+        return std::any_of(rule.rules.begin(), rule.rules.end(), [&](const Rule& part) { return self(self, part); });
+    };
+    return std::any_of(criteria.begin(), criteria.end(),
+                       [&](const Criterion& criterion) { return inRule(inRule, criterion.when); });
+}
+
 namespace {
 
 class TrialReader {

@@ -60,6 +60,8 @@ struct Trial {
     std::vector<Criterion> criteria;  ///< in file order, a group before its parts
 
     const Criterion* find(std::string_view criterionId) const;
+    /// Whether a question of the trial has this linkId.
+    bool asks(std::string_view linkId) const;
     bool recruits() const { return recruitment == "recruiting"; }
 };
 

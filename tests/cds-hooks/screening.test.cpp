@@ -29,7 +29,7 @@ std::string subject(const std::string& study) {
 }
 
 std::string consent(const std::string& members) {
-    return R"({"resourceType":"Consent","id":"c","patient":{"reference":"Patient/p"},
+    return R"({"resourceType":"Consent","patient":{"reference":"Patient/p"},
         "scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"research"}]},)" +
            members + "}";
 }
@@ -73,4 +73,36 @@ TEST_CASE("a patient who has refused research gets no card while the refusal is 
         R"("status":"active","provision":{"type":"deny","data":[{"meaning":"instance","reference":{"reference":"ResearchStudy/NCT07109518"}}]})")});
     CHECK(!holds(one, "NCT07109518"));
     CHECK(holds(one, "NCT05995028"));
+}
+
+TEST_CASE("a later consent lifts an earlier refusal, and not the other way round") {
+    const auto said = [](const std::string& type, const std::string& day, bool thisTrial = false) {
+        return consent(R"("status":"active",)" + (day.empty() ? "" : R"("dateTime":")" + day + R"(",)") +
+                       R"("provision":{"type":")" + type + '"' +
+                       (thisTrial ? R"(,"data":[{"reference":{"reference":"ResearchStudy/NCT07109518"}}]})" : "}"));
+    };
+    struct Row {
+        const char* name;
+        std::vector<std::string> consents;
+        bool tianjin, shenzhen;  ///< whether a card shows NCT07109518, NCT05995028
+    };
+    for (const Row& row : std::vector<Row>{
+             {"a permit after", {said("deny", "2024-01-01"), said("permit", "2025-01-01")}, true, true},
+             {"in the other order of the file", {said("permit", "2025-01-01"), said("deny", "2024-01-01")}, true, true},
+             {"a permit before", {said("deny", "2025-01-01"), said("permit", "2024-01-01")}, false, false},
+             {"on the same day", {said("deny", "2025-01-01"), said("permit", "2025-01-01")}, false, false},
+             {"of a vague date", {said("deny", "2025"), said("permit", "2025-01-01")}, false, false},
+             {"undated", {said("deny", ""), said("permit", "2025-01-01")}, false, false},
+             {"a permit for one trial", {said("deny", "2024-01-01"), said("permit", "2025-01-01", true)}, true, false},
+             {"one trial refused, then research in general",
+              {said("deny", "2024-01-01", true), said("permit", "2025-01-01")},
+              false,
+              true},
+             {"a permit that lies ahead", {said("deny", "2024-01-01"), said("permit", "2025-12-01")}, false, false},
+         }) {
+        CAPTURE(row.name);
+        const std::string trials = shown(row.consents);
+        CHECK(holds(trials, "NCT07109518") == row.tianjin);
+        CHECK(holds(trials, "NCT05995028") == row.shenzhen);
+    }
 }

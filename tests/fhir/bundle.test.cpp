@@ -186,6 +186,24 @@ TEST_CASE("a reference is this patient's, or it is not") {
     }
 }
 
+TEST_CASE("a reference that cannot be read is nobody's: the resource is left out, and its type is not all there") {
+    for (const std::string_view subject :
+         {R"("Patient/p1")", R"([{"reference":"Patient/p1"}])", R"({"reference":["Patient/p1"]})", R"({"reference":7})",
+          R"({"reference":{"value":"Patient/p2"}})", R"({"identifier":"77"})"}) {
+        CAPTURE(subject);
+        const Chart chart =
+            read(bundle("collection",
+                        {entry(patient),
+                         entry(R"({"resourceType":"Condition","id":"x","subject":)" + std::string(subject) + "}"),
+                         entry(condition), entry(observation)}),
+                 everything());
+        CHECK(chart.condition.size() == 1);
+        CHECK(hasIssue(chart, "entry[1].resource.subject", "resource left out"));
+        CHECK(chart.coverage.of("Condition") == Covered::partly);
+        CHECK(chart.coverage.of("Observation") == Covered::completely);
+    }
+}
+
 TEST_CASE("an id longer than sixty-four characters is an id") {
     const std::string id(90, 'e');
     const Chart chart = read(bundle(
@@ -353,6 +371,40 @@ TEST_CASE("a resource whose id or version stands twice is left out as well") {
         CHECK(chart.observation.size() == 1);
         CHECK(chart.condition.size() == 1);
         CHECK(hasIssue(chart, "entry[2].resource", "resource left out"));
+    }
+}
+
+TEST_CASE("what was left out is missing from its type, and what names no type from all of them") {
+    struct Row {
+        const char* name;
+        std::string entry;
+        Covered conditions, observations;
+    };
+    for (const Row& row : std::vector<Row>{
+             {"nothing", entry("null"), Covered::completely, Covered::completely},
+             {"a Condition", entry(R"({"resourceType":"Condition","id":"1","id":"2"})"), Covered::partly,
+              Covered::completely},
+             {"an Observation", entry(R"({"resourceType":"Observation","status":"final","status":"amended"})"),
+              Covered::completely, Covered::partly},
+             {"another type", entry(R"({"resourceType":"Claim","id":"1","id":"2"})"), Covered::completely,
+              Covered::completely},
+             {"two types", entry(R"({"resourceType":"Condition","resourceType":"Observation"})"), Covered::partly,
+              Covered::partly},
+             {"no type", entry(R"({"id":"1"})"), Covered::partly, Covered::partly},
+             {"no resource", entry("7"), Covered::partly, Covered::partly},
+             {"a Bundle", entry(R"({"resourceType":"Bundle","entry":[],"entry":[7]})"), Covered::partly,
+              Covered::partly},
+             {"somebody else's", entry(R"({"resourceType":"Condition","subject":{"reference":"Patient/p2"}})"),
+              Covered::completely, Covered::completely},
+         }) {
+        CAPTURE(row.name);
+        const Chart chart =
+            read(bundle("collection", {entry(patient), entry(condition), entry(observation), row.entry}), everything());
+        CHECK(chart.condition.size() == 1);
+        CHECK(chart.observation.size() == 1);
+        CHECK(chart.coverage.of("Condition") == row.conditions);
+        CHECK(chart.coverage.of("Condition", "problems") == row.conditions);
+        CHECK(chart.coverage.of("Observation") == row.observations);
     }
 }
 

@@ -123,8 +123,16 @@ TEST_CASE("a malformed item is left out with its place and reason, and the rest 
         CAPTURE(row.item);
         const Read form =
             read(R"("item":[)" + std::string(row.item) + R"(,{"linkId":"z","answer":[{"valueBoolean":true}]}])");
-        REQUIRE_EQ(form.response.item.size(), 1);
-        CHECK_EQ(form.response.item.front().linkId, "z");
+        REQUIRE_GE(form.response.item.size(), 1);
+        CHECK_EQ(form.response.item.back().linkId, "z");
+        CHECK_FALSE(form.response.item.back().unreadable);
+        // What has a linkId is known to have been answered.
+        CHECK_EQ(form.response.item.size(),
+                 std::string_view(row.item).starts_with(R"({"linkId":"a","answer")") ? 2 : 1);
+        for (const fhir::QuestionnaireItem& item : form.response.item) {
+            CHECK_EQ(item.unreadable, item.linkId == "a");
+            CHECK_EQ(item.answer.size(), item.linkId == "a" ? 0 : 1);
+        }
         REQUIRE_EQ(form.issues.size(), 1);
         CHECK_EQ(form.issues.front().path, base + row.path);
         CHECK_MESSAGE(form.issues.front().message.starts_with("item left out: "), form.issues.front().message);
@@ -134,8 +142,9 @@ TEST_CASE("a malformed item is left out with its place and reason, and the rest 
     // What is nested in a malformed item is read all the same.
     const Read nested = read(
         R"("item":[{"linkId":"a","answer":[{"valueBoolean":1,"item":[{"linkId":"b","answer":[{"valueInteger":2}]}]}]}])");
-    REQUIRE_EQ(nested.response.item.size(), 1);
-    CHECK_EQ(nested.response.item.front().linkId, "b");
+    REQUIRE_EQ(nested.response.item.size(), 2);
+    CHECK_EQ(nested.response.item.back().linkId, "b");
+    CHECK_FALSE(nested.response.item.back().answer.empty());
     CHECK_EQ(read(R"("item":{"linkId":"a"})").issues.size(), 1);
 }
 

@@ -120,6 +120,15 @@ TEST_CASE("a dispensed supply lasts as long as it says") {
     CHECK(dispensed("10") == "false none-on-file");           // until 10 November
     CHECK(dispensed("14") == "unknown wash-out 2025-11-22");  // until 14 November
     CHECK(dispensed("60") == "unknown wash-out");             // still taken
+    // A drug that nobody can name may be any.
+    const auto handedOut = [](const std::string& drug) {
+        return steroid(
+            {resource("MedicationDispense", drug + R"("status":"completed","whenHandedOver":"2025-11-18",)")});
+    };
+    CHECK(handedOut(R"("medicationReference":{"reference":"Medication/nowhere"},)") == "unknown asked");
+    CHECK(handedOut(coded("medicationCodeableConcept", "urn:local", "4711")) == "unknown asked");
+    CHECK(handedOut(R"("medicationCodeableConcept":{"text":"paracetamol"},)") == "unknown asked");
+    CHECK(handedOut(coded("medicationCodeableConcept", rxnorm, "161")) == "unknown asked");
 }
 
 TEST_CASE("only a corticosteroid that reaches the whole body counts") {

@@ -159,6 +159,62 @@ TEST_CASE("the parts of an item are read beside its answer") {
     CHECK_EQ(shown(cd7.byMethod[1]), "40 %");
 }
 
+TEST_CASE("a part belongs to the answer that it stands in, or to the item that it stands beside") {
+    struct Row {
+        const char* name;
+        std::string items;
+        const char* date;  ///< of the only result; the day of the form when it takes no part
+    };
+    const std::string part = item("fact/lvef/date", R"("valueDate":"2025-11-02")");
+    const std::string lvef = item("fact/lvef", percent("60"));
+    const std::string nested =
+        R"({"linkId":"fact/lvef","answer":[{"valueQuantity":{"value":60,"unit":"%"},"item":[)" + part + "]}]}";
+    const auto group = [](const std::string& items) { return R"({"linkId":"g","item":[)" + items + "]}"; };
+    const auto inAnswer = [](const std::string& items) {
+        return R"({"linkId":"fact/ecog","answer":[{"valueInteger":1,"item":[)" + items + "]}]}";
+    };
+    for (const Row& row : std::vector<Row>{
+             {"in the answer", nested, "2025-11-02"},
+             {"in the item",
+              R"({"linkId":"fact/lvef","answer":[{"valueQuantity":{"value":60,"unit":"%"}}],"item":[)" + part + "]}",
+              "2025-11-02"},
+             {"beside it", lvef + "," + part, "2025-11-02"},
+             {"before it", part + "," + lvef, "2025-11-02"},
+             {"in a group of its own", lvef + "," + group(part), "2025-11-02"},
+             {"in the answer of another item", lvef + "," + inAnswer(part), "2025-11-12"},
+             {"both in the answer of another item", inAnswer(lvef + "," + part), "2025-11-02"},
+             {"the item alone in the answer of another item", inAnswer(lvef) + "," + part, "2025-11-12"},
+         }) {
+        CAPTURE(row.name);
+        CHECK_EQ(read({form(row.items)}).only("lvef").date->text(), row.date);
+    }
+    // A group that is repeated: each item has the parts of its own group.
+    const auto ef = [](const char* value, const char* day) {
+        return R"({"linkId":"g","item":[)" + item("fact/lvef", percent(value)) + "," +
+               item("fact/lvef/date", R"("valueDate":")" + std::string(day) + '"') + "]}";
+    };
+    const Answered twice = read({form(ef("40", "2025-11-01") + "," + ef("60", "2025-11-10"))});
+    const mapping::Fact& results = *twice.fact("lvef");
+    REQUIRE_EQ(results.results.size(), 2);
+    CHECK_EQ(shown(results.results[0]) + results.results[0].date->text(), "40 %2025-11-01");
+    CHECK_EQ(shown(results.results[1]) + results.results[1].date->text(), "60 %2025-11-10");
+}
+
+TEST_CASE("what is answered more often than anybody does is left out, with an issue") {
+    const auto repeated = [](std::size_t times) {
+        std::string items;
+        for (std::size_t i = 0; i < times; ++i)
+            items += (i == 0 ? "" : ",") + item("fact/epilepsy", R"("valueBoolean":false)");
+        return form(items + "," + item("fact/lvef", percent("60")));
+    };
+    CHECK_EQ(read({repeated(100)}).only("epilepsy").positive, false);
+    const Answered tooOften = read({repeated(101)});
+    CHECK(tooOften.fact("epilepsy") == nullptr);
+    CHECK_EQ(shown(tooOften.only("lvef")), "60 %");
+    REQUIRE_EQ(tooOften.facts.issues.size(), 1);
+    CHECK_EQ(tooOften.facts.issues.front().message, "item left out: answered 101 times in one form");
+}
+
 TEST_CASE("of several forms the newest answer of each item counts") {
     struct Row {
         const char* name;
