@@ -24,7 +24,7 @@ constexpr std::string_view value = "value";            ///< the number beside "d
 constexpr std::string_view upperLimit = "upperLimit";  ///< of normal, for the same result
 constexpr std::string_view method = "method";          ///< how it was measured
 constexpr std::string_view halfLife = "halfLife";      ///< of the drug that was given, in days (d) or hours (h)
-constexpr std::array all{date, end, value, upperLimit, method, halfLife};
+inline constexpr std::array all{date, end, value, upperLimit, method, halfLife};
 }  // namespace part
 
 /// Whether a finding is answered like the result of a test, which has a day, or like a history, which has a beginning.
