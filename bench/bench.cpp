@@ -91,13 +91,13 @@ void RenderNdjson(benchmark::State& state) {
 
 void RenderCard(benchmark::State& state) {
     const auto screening = cds_hooks::screen(knowledge(), fhir::readBundle(document(), coverage()), asOf());
-    for (auto _ : state) benchmark::DoNotOptimize(cds_hooks::cardsJson(screening, "uuid"));
+    for (auto _ : state) benchmark::DoNotOptimize(cds_hooks::cardsJson(screening, knowledge(), {"uuid", "p", ""}, {}));
 }
 
 void WholeLineToCard(benchmark::State& state) {
     for (auto _ : state) {
         const auto screening = cds_hooks::screen(knowledge(), fhir::readBundle(document(), coverage()), asOf());
-        benchmark::DoNotOptimize(cds_hooks::cardsJson(screening, "uuid"));
+        benchmark::DoNotOptimize(cds_hooks::cardsJson(screening, knowledge(), {"uuid", "p", ""}, {}));
     }
 }
 

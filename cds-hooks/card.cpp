@@ -1,10 +1,15 @@
 #include "cds-hooks/card.h"
 
 #include <algorithm>
+#include <boost/uuid/name_generator_sha1.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <map>
+#include <optional>
 #include <utility>
 
+#include "cds-hooks/discovery.h"
 #include "cds-hooks/markdown.h"
+#include "cds-hooks/override.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/unlock.h"
 #include "fhir/json.h"
@@ -272,6 +277,14 @@ std::string registryTexts(const std::vector<const Evaluation*>& trials) {
     return text;
 }
 
+/// What every card ends with.
+std::string guardText(const std::vector<const Evaluation*>& trials, const Screening& screening) {
+    return "A screening aid for professionals, not a decision: the trial site decides. Criteria from the registry "
+           "texts "
+           "(" +
+           registryTexts(trials) + "). Evaluated as of " + screening.facts.asOf.text() + ".\n";
+}
+
 }  // namespace
 
 std::string summaryText(const std::vector<const Evaluation*>& trials) {
@@ -327,46 +340,259 @@ std::string detailMarkdown(const Screening& screening, const std::vector<const E
     }
     if (const std::string asked = questions(trials); !asked.empty()) text += "### Questions for a person\n" + asked;
     text += met;
-    text +=
-        "A screening aid for professionals, not a decision: the trial site decides. Criteria from the registry texts "
-        "(" +
-        registryTexts(trials) + "). Evaluated as of " + screening.facts.asOf.text() + ".\n";
+    return text + guardText(trials, screening);
+}
+
+namespace {
+
+/// A uuid that follows from the card's (RFC 4122, version 5), so that feedback on a suggestion names its card's.
+std::string uuidOf(const std::string& cardUuid, std::string_view suggestion) {
+    const boost::uuids::name_generator_sha1 generator(boost::uuids::ns::oid());
+    return boost::uuids::to_string(generator(cardUuid + '/' + std::string(suggestion)));
+}
+
+/// The code that a test is ordered by: the site's, or the first LOINC code of the fact.
+std::optional<OrderCode> orderCodeOf(const Knowledge& knowledge, const mapping::FactDefinition& fact) {
+    for (const Site::Order& order : knowledge.site.orders) {
+        if (order.fact == fact.index) return order.code;
+    }
+    for (const mapping::CodeRow& row : knowledge.vocabulary.rows()) {
+        if (row.fact == fact.index && row.role == mapping::Role::accept &&
+            knowledge.vocabulary.systemName(row.system) == "loinc")
+            return OrderCode{std::string(knowledge.vocabulary.systemUri(row.system)), row.code, row.display};
+    }
+    return std::nullopt;
+}
+
+/// The missing test that unlocks most and that there is a code for; one that the site can order comes first.
+struct Orderable {
+    Unlock unlock;
+    OrderCode code;
+};
+
+std::optional<Orderable> mostUsefulTest(const Screening& screening, const Knowledge& knowledge) {
+    std::optional<Orderable> first;
+    for (Unlock& unlock : unlocks(suggested(screening))) {
+        const auto code = orderCodeOf(knowledge, *unlock.fact);
+        if (!code) continue;
+        const bool ofSite = std::any_of(knowledge.site.orders.begin(), knowledge.site.orders.end(),
+                                        [&](const Site::Order& order) { return order.fact == unlock.fact->index; });
+        if (ofSite || knowledge.site.orders.empty()) return Orderable{std::move(unlock), *code};
+        if (!first) first = Orderable{std::move(unlock), *code};
+    }
+    return first;
+}
+
+std::string idsOf(const std::vector<const rules::Trial*>& trials) {
+    std::string text;
+    for (const rules::Trial* trial : trials) text += (text.empty() ? "" : ", ") + trial->id;
     return text;
 }
 
-std::string cardsJson(const Screening& screening, const std::string& uuid) {
-    const std::vector<const Evaluation*> trials = suggested(screening);
-    fhir::json::Writer writer;
-    writer.beginObject().name("cards").beginArray();
-    if (!trials.empty()) {
-        writer.beginObject()
-            .member("uuid", uuid)
-            .member("summary", summaryText(trials))
-            .member("detail", detailMarkdown(screening, trials))
+/// Writes cards, one after the other.
+class CardWriter {
+public:
+    CardWriter(const CardSubject& subject, const CardOptions& options) : subject_(subject), options_(options) {
+        writer_.beginObject().name("cards").beginArray();
+    }
+
+    void begin(const std::string& summary, const std::string& detail) {
+        writer_.beginObject()
+            .member("uuid", subject_.uuid)
+            .member("summary", summary)
+            .member("detail", detail)
             .member("indicator", "info")
             .name("source")
             .beginObject()
             .member("label", "cd7match: CD7 trial screening")
             .name("topic")
             .beginObject()
-            .member("system", "urn:cd7match:card-topic")
-            .member("code", "cd7trials")
-            .member("display", "CD7-directed CAR-T and CAR-NK trials")
+            .member("system", cardTopicSystem)
+            .member("code", cardTopicCode)
+            .member("display", cardTopicDisplay)
             .endObject()
-            .endObject()
-            .name("links")
-            .beginArray();
+            .endObject();
+    }
+
+    void links(const std::vector<const Evaluation*>& trials) {
+        writer_.name("links").beginArray();
         for (const Evaluation* evaluation : trials) {
-            writer.beginObject()
+            writer_.beginObject()
                 .member("label", evaluation->trial->id + " in the registry")
                 .member("url", evaluation->trial->source)
                 .member("type", "absolute")
                 .endObject();
         }
-        writer.endArray().endObject();
+        if (!options_.smartAppUrl.empty()) {
+            writer_.beginObject()
+                .member("label", options_.smartAppLabel)
+                .member("url", options_.smartAppUrl)
+                .member("type", "smart")
+                .endObject();
+        }
+        writer_.endArray();
     }
-    writer.endArray().endObject();
-    return std::string(writer.text());
+
+    void suggestions(const Screening& screening, const Knowledge& knowledge,
+                     const std::vector<const Evaluation*>& trials) {
+        const auto test = mostUsefulTest(screening, knowledge);
+        if (!test && !knowledge.site.referral) return;
+        writer_.name("suggestions").beginArray();
+        if (test) {
+            const std::string words = "Order: " + test->code.display;
+            beginSuggestion("order", words,
+                            "Draft an order: " + printable(test->code.display) +
+                                ". Waiting for it: " + idsOf(test->unlock.trials) + '.');
+            beginDraft("ServiceRequest", test->code, "subject");
+            writer_.name("reasonCode")
+                .beginArray()
+                .beginObject()
+                .member("text", "Screening for " + idsOf(test->unlock.trials))
+                .endObject()
+                .endArray();
+            endSuggestion();
+        }
+        if (const auto& referral = knowledge.site.referral) {
+            std::vector<const rules::Trial*> named;
+            for (const Evaluation* evaluation : trials) named.push_back(evaluation->trial);
+            beginSuggestion("referral", "Refer: " + referral->display,
+                            "Draft a referral to the trial coordinator for " + idsOf(named) + '.');
+            beginDraft("Task", *referral, "for");
+            writer_.member("description", "Screening for " + idsOf(named));
+            endSuggestion();
+        }
+        writer_.endArray().member("selectionBehavior", "any");
+    }
+
+    void end() {
+        writer_.name("overrideReasons").beginArray();
+        for (const OverrideReason& reason : overrideReasons) {
+            writer_.beginObject()
+                .member("code", reason.code)
+                .member("system", overrideReasonSystem)
+                .member("display", reason.display)
+                .endObject();
+        }
+        writer_.endArray().endObject();
+    }
+
+    std::string text() {
+        writer_.endArray().endObject();
+        return std::string(writer_.text());
+    }
+
+private:
+    void beginSuggestion(std::string_view name, const std::string& label, const std::string& description) {
+        writer_.beginObject()
+            .member("label", shorten(printable(label), longestLabel))
+            .member("uuid", uuidOf(subject_.uuid, name))
+            .name("isRecommended")
+            .boolean(false)
+            .name("actions")
+            .beginArray()
+            .beginObject()
+            .member("type", "create")
+            .member("description", description)
+            .name("resource");
+    }
+
+    void beginDraft(std::string_view resourceType, const OrderCode& code, std::string_view patient) {
+        writer_.beginObject()
+            .member("resourceType", resourceType)
+            .member("status", "draft")
+            .member("intent", "proposal")
+            .name("code")
+            .beginObject()
+            .name("coding")
+            .beginArray()
+            .beginObject()
+            .member("system", code.system)
+            .member("code", code.code)
+            .member("display", code.display)
+            .endObject()
+            .endArray()
+            .member("text", code.display)
+            .endObject();
+        reference(patient, "Patient/" + subject_.patientId);
+        if (!subject_.encounterId.empty()) {
+            const bool isReference = subject_.encounterId.find('/') != std::string::npos;
+            reference("encounter", isReference ? subject_.encounterId : "Encounter/" + subject_.encounterId);
+        }
+    }
+
+    void reference(std::string_view element, const std::string& to) {
+        writer_.name(element).beginObject().member("reference", to).endObject();
+    }
+
+    void endSuggestion() { writer_.endObject().endObject().endArray().endObject(); }
+
+    static constexpr std::size_t longestLabel = 100;
+
+    const CardSubject& subject_;
+    const CardOptions& options_;
+    fhir::json::Writer writer_;
+};
+
+std::string effectText(const OrderEffect& effect) {
+    const rules::Outcome& result = effect.finding->outcome;
+    std::string text = effect.finding->criterion->id + ": " + escapeMarkdown(effect.order, 200);
+    if (!effect.certain) return text + " may count; what is known does not settle it";
+    if (!result.clearsOn) return text + " would decide against the patient";
+    return text + " would start a wash-out, clear from " + result.clearsOn->text();
+}
+
+/// "NCT07109518 (clear from 2025-12-11)": the latest day of its criteria, or that there is none.
+std::string effectSummary(const std::vector<OrderEffect>& effects, const Evaluation* trial) {
+    std::optional<fhir::Date> clearsOn;
+    bool certain = false;
+    bool forGood = false;
+    for (const OrderEffect& effect : effects) {
+        if (effect.evaluation != trial || !effect.certain) continue;
+        certain = true;
+        forGood = forGood || !effect.finding->outcome.clearsOn;
+        clearsOn = std::max(clearsOn, effect.finding->outcome.clearsOn);
+    }
+    if (!certain) return trial->trial->id + " (may count)";
+    return trial->trial->id + (forGood ? " (would end it)" : " (clear from " + clearsOn->text() + ")");
+}
+
+}  // namespace
+
+std::string cardsJson(const Screening& screening, const Knowledge& knowledge, const CardSubject& subject,
+                      const CardOptions& options) {
+    const std::vector<const Evaluation*> trials = suggested(screening);
+    CardWriter writer(subject, options);
+    if (!trials.empty()) {
+        writer.begin(summaryText(trials), detailMarkdown(screening, trials));
+        writer.suggestions(screening, knowledge, trials);
+        writer.links(trials);
+        writer.end();
+    }
+    return writer.text();
+}
+
+std::string orderCardsJson(const OrderScreening& orders, const CardSubject& subject, const CardOptions& options) {
+    std::vector<const Evaluation*> trials;
+    std::string detail;
+    for (const OrderEffect& effect : orders.effects) {
+        if (trials.empty() || trials.back() != effect.evaluation) {
+            trials.push_back(effect.evaluation);
+            detail += (detail.empty() ? "### " : "\n### ") + escapeMarkdown(effect.evaluation->trial->id) + " · " +
+                      escapeMarkdown(effect.evaluation->trial->title, 300) + "\nRecruitment status: **" +
+                      escapeMarkdown(recruitment(*effect.evaluation->trial)) + "**\n\n";
+        }
+        detail += "- " + effectText(effect) + '\n';
+    }
+    detail += "\nAs if the order were carried out once, on " + orders.screening.facts.asOf.text() +
+              ". The trial is not a reason to withhold treatment.\n\n" + guardText(trials, orders.screening);
+    std::string summary = "This order would touch " + count(trials.size(), "CD7 trial", "CD7 trials") + ": ";
+    for (std::size_t i = 0; i < trials.size(); ++i)
+        summary += (i == 0 ? "" : ", ") + effectSummary(orders.effects, trials[i]);
+    CardWriter writer(subject, options);
+    writer.begin(shorten(summary, longestSummary), detail);
+    writer.links(trials);
+    writer.end();
+    return writer.text();
 }
 
 }  // namespace cds_hooks

@@ -8,6 +8,43 @@
 
 namespace cds_hooks {
 
+const std::vector<Service>& services() {
+    using Kind = ContextField::Kind;
+    static const ContextField user{"userId"};
+    static const ContextField patient{"patientId"};
+    static const ContextField encounter{"encounterId", Kind::text, false};
+    static const std::vector<Service> all{
+        {"cd7-trials", "patient-view", "CD7 trial screening", {user, patient, encounter}, {}},
+        {"cd7-trials-encounter-start",
+         "encounter-start",
+         "CD7 trial screening at the start of an encounter",
+         {user, patient, {"encounterId"}},
+         {}},
+        {"cd7-trials-order-select",
+         "order-select",
+         "CD7 trials that a selected order would touch",
+         {user, patient, encounter, {"selections", Kind::list}, {"draftOrders", Kind::bundle}},
+         "draftOrders"},
+        {"cd7-trials-order-sign",
+         "order-sign",
+         "CD7 trials that an order would touch",
+         {user, patient, encounter, {"draftOrders", Kind::bundle}},
+         "draftOrders"},
+        {"cd7-trials-appointment-book",
+         "appointment-book",
+         "CD7 trial screening when an appointment is booked",
+         {user, patient, encounter, {"appointments", Kind::bundle}},
+         {}},
+    };
+    return all;
+}
+
+const Service* findService(std::string_view id) {
+    const auto found =
+        std::find_if(services().begin(), services().end(), [&](const Service& service) { return service.id == id; });
+    return found == services().end() ? nullptr : &*found;
+}
+
 std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocabulary) {
     std::vector<PrefetchTemplate> templates;
     templates.push_back({"patient", "Patient/{{context.patientId}}", "Patient", ""});
@@ -61,27 +98,39 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
     return templates;
 }
 
+namespace {
+
+std::string_view descriptionOf(const Service& service) {
+    return service.orders.empty()
+               ? "Suggests CD7-directed CAR-T and CAR-NK trials that a patient may enter, with the reasons and what is "
+                 "still missing. A screening aid for professionals."
+               : "Names the CD7-directed CAR-T and CAR-NK trials that a patient may enter and that a draft order would "
+                 "close, with the day on which they would be open again. Silent for every other order. A screening aid "
+                 "for professionals.";
+}
+
+}  // namespace
+
 std::string discoveryJson(const Knowledge& knowledge) {
+    const std::vector<PrefetchTemplate> templates = prefetchTemplates(knowledge.vocabulary);
     fhir::json::Writer writer;
-    writer.beginObject().name("services").beginArray().beginObject();
-    writer.member("hook", serviceHook)
-        .member("title", "CD7 trial screening")
-        .member("description",
-                "Suggests CD7-directed CAR-T and CAR-NK trials that a patient may enter, with the reasons and what is "
-                "still missing. A screening aid for professionals.")
-        .member("id", serviceId)
-        .name("prefetch")
-        .beginObject();
-    for (const PrefetchTemplate& prefetch : prefetchTemplates(knowledge.vocabulary))
-        writer.member(prefetch.key, prefetch.query);
-    writer.endObject()
-        .member(
-            "usageRequirements",
-            "Send the prefetch data: the service does not fetch by itself. What is not sent is named in the card as "
-            "not read.")
-        .endObject()
-        .endArray()
-        .endObject();
+    writer.beginObject().name("services").beginArray();
+    for (const Service& service : services()) {
+        writer.beginObject()
+            .member("hook", service.hook)
+            .member("title", service.title)
+            .member("description", descriptionOf(service))
+            .member("id", service.id)
+            .name("prefetch")
+            .beginObject();
+        for (const PrefetchTemplate& prefetch : templates) writer.member(prefetch.key, prefetch.query);
+        writer.endObject()
+            .member("usageRequirements",
+                    "Send the prefetch data: the service does not fetch by itself. What is not sent is named in the "
+                    "card as not read.")
+            .endObject();
+    }
+    writer.endArray().endObject();
     return std::string(writer.text());
 }
 

@@ -4,11 +4,12 @@
 #include <array>
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
+#include <cctype>
 #include <memory>
+#include <optional>
 #include <utility>
 
-#include "cds-hooks/card.h"
-#include "cds-hooks/discovery.h"
+#include "cds-hooks/order.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/screening.h"
 #include "fhir/bundle.h"
@@ -28,22 +29,6 @@ struct Refusal {
     std::string code;  ///< FHIR R4 issue-type
     std::string message;
 };
-
-Answer answerOf(const Refusal& refusal) {
-    fhir::json::Writer writer;
-    writer.beginObject()
-        .member("resourceType", "OperationOutcome")
-        .name("issue")
-        .beginArray()
-        .beginObject()
-        .member("severity", "error")
-        .member("code", refusal.code)
-        .member("diagnostics", refusal.message)
-        .endObject()
-        .endArray()
-        .endObject();
-    return {refusal.status, std::string(writer.text()), "application/json", {}};
-}
 
 std::string requiredString(Value object, std::string_view name, const std::string& place) {
     const Value value = object[name];
@@ -139,57 +124,209 @@ std::string newUuid() {
     return boost::uuids::to_string(generator());
 }
 
-}  // namespace
+/// RFC 4122, section 3: 8-4-4-4-12 hexadecimal digits.
+bool isUuid(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool isDash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (isDash ? text[i] != '-' : std::isxdigit(static_cast<unsigned char>(text[i])) == 0) return false;
+    }
+    return true;
+}
 
-Answer respondToHook(const Knowledge& knowledge, std::string_view body, fhir::Date asOf, const std::string& cardUuid) {
-    try {
-        auto document = std::make_shared<fhir::json::Document>(std::string(body));
-        const Value root = document->root();
-        if (!root.isObject()) throw Refusal{400, "structure", "the body is not a JSON object"};
-        const std::string hook = requiredString(root, "hook", "");
-        requiredString(root, "hookInstance", "");
-        if (hook != serviceHook) throw Refusal{400, "value", "hook is not one that this service serves"};
-        const Value context = root["context"];
-        if (!context) throw Refusal{400, "required", "context is missing"};
-        if (!context.isObject()) throw Refusal{400, "value", "context is not an object"};
-        requiredString(context, "userId", "context.");
-        std::string patientId = requiredString(context, "patientId", "context.");
-        if (patientId.starts_with("Patient/")) patientId.erase(0, std::string_view("Patient/").size());
-        if (root["fhirAuthorization"] && !root["fhirServer"])
-            throw Refusal{400, "required", "fhirServer is missing beside fhirAuthorization"};
-
-        const Screening screening = screen(knowledge, chartOf(knowledge, document, patientId), asOf);
-        return {200, cardsJson(screening, cardUuid), "application/json", {}};
-    } catch (const Refusal& refusal) {
-        return answerOf(refusal);
-    } catch (const fhir::Error& error) {
-        return answerOf({400, "structure", error.what()});
+/// The context of the hook, as its page says. Throws Refusal that names the field.
+void checkContext(Value context, const Service& service) {
+    for (const ContextField& field : service.context) {
+        const Value value = context[field.name];
+        const std::string name = "context." + std::string(field.name);
+        if (!value) {
+            if (field.required) throw Refusal{400, "required", name + " is missing"};
+            continue;
+        }
+        switch (field.kind) {
+            case ContextField::Kind::text:
+                requiredString(context, field.name, "context.");
+                break;
+            case ContextField::Kind::list:
+                if (!value.isArray()) throw Refusal{400, "value", name + " is not an array"};
+                for (const Value item : value.items()) {
+                    if (!item.isString()) throw Refusal{400, "value", name + " holds something that is not a string"};
+                }
+                break;
+            case ContextField::Kind::bundle:
+                if (value["resourceType"].text() != "Bundle") throw Refusal{400, "value", name + " is not a Bundle"};
+                break;
+        }
     }
 }
 
-Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date asOf) {
-    static constexpr std::string_view discoveryPath = "/cds-services";
-    static const std::string servicePath = std::string(discoveryPath) + '/' + std::string(serviceId);
-    static constexpr std::string_view questionnairePath = "/fhir/Questionnaire/";
-    const bool isDiscovery = request.path == discoveryPath;
-    const rules::Trial* form = nullptr;
-    if (request.path.starts_with(questionnairePath)) {
-        const std::string_view id = std::string_view(request.path).substr(questionnairePath.size());
-        for (const rules::Trial& trial : knowledge.trials) {
-            if (trial.id == id) form = &trial;
-        }
+/// The draft orders of the context about this patient; where `selections` names some of them, those.
+std::vector<fhir::Activity> draftOrders(Value root, const Service& service,
+                                        const std::shared_ptr<const fhir::json::Document>& document) {
+    const Value context = root["context"];
+    fhir::Chart drafts = fhir::readChart(document,
+                                         {{root["prefetch"]["patient"], "prefetch.patient"},
+                                          {context[service.orders], "context." + std::string(service.orders)}},
+                                         {});
+    std::vector<std::string_view> selected;
+    for (const Value item : context["selections"].items()) selected.push_back(item.text());
+    const auto isSelected = [&](const fhir::Activity& order) {
+        const std::string reference = std::string(order.resourceType) + '/' + std::string(order.id);
+        return std::find(selected.begin(), selected.end(), reference) != selected.end();
+    };
+    if (std::any_of(drafts.activity.begin(), drafts.activity.end(), isSelected))
+        std::erase_if(drafts.activity, [&](const fhir::Activity& order) { return !isSelected(order); });
+    return std::move(drafts.activity);
+}
+
+std::vector<const rules::Evaluation*> trialsOf(const std::vector<OrderEffect>& effects) {
+    std::vector<const rules::Evaluation*> trials;
+    for (const OrderEffect& effect : effects) {
+        if (trials.empty() || trials.back() != effect.evaluation) trials.push_back(effect.evaluation);
     }
-    if (!isDiscovery && form == nullptr && request.path != servicePath)
-        return answerOf({404, "not-found", "there is nothing at this path"});
-    const std::string_view allowed = isDiscovery || form != nullptr ? "GET" : "POST";
-    if (request.method != allowed) {
-        Answer answer = answerOf({405, "not-supported", "this path takes " + std::string(allowed)});
-        answer.headers.emplace_back("Allow", std::string(allowed));
+    return trials;
+}
+
+/// What the answer to a hook is made of.
+struct HookRequest {
+    std::shared_ptr<const fhir::json::Document> document;
+    std::string userId;
+    std::string patientId;
+    std::string encounterId;
+};
+
+HookRequest readHook(std::string_view body, const Service& service, Trace& trace) {
+    HookRequest hook;
+    hook.document = std::make_shared<fhir::json::Document>(std::string(body));
+    const Value root = hook.document->root();
+    if (!root.isObject()) throw Refusal{400, "structure", "the body is not a JSON object"};
+    const std::string name = requiredString(root, "hook", "");
+    const std::string instance = requiredString(root, "hookInstance", "");
+    if (isUuid(instance)) trace.hookInstance = instance;
+    if (name != service.hook)
+        throw Refusal{400, "value", "hook is not the one of this service, " + std::string(service.hook)};
+    const Value context = root["context"];
+    if (!context) throw Refusal{400, "required", "context is missing"};
+    if (!context.isObject()) throw Refusal{400, "value", "context is not an object"};
+    checkContext(context, service);
+    hook.userId = context["userId"].text();
+    hook.patientId = context["patientId"].text();
+    if (hook.patientId.starts_with("Patient/")) hook.patientId.erase(0, std::string_view("Patient/").size());
+    hook.encounterId = context["encounterId"].text();
+    if (const Value authorization = root["fhirAuthorization"]) {
+        if (!authorization.isObject()) throw Refusal{400, "value", "fhirAuthorization is not an object"};
+        if (!root["fhirServer"]) throw Refusal{400, "required", "fhirServer is missing beside fhirAuthorization"};
+    }
+    if (root["fhirServer"] && !root["fhirServer"].isString()) throw Refusal{400, "value", "fhirServer is not a string"};
+    return hook;
+}
+
+}  // namespace
+
+Answer outcome(int status, std::string_view code, std::string_view message) {
+    fhir::json::Writer writer;
+    writer.beginObject()
+        .member("resourceType", "OperationOutcome")
+        .name("issue")
+        .beginArray()
+        .beginObject()
+        .member("severity", "error")
+        .member("code", code)
+        .member("diagnostics", message)
+        .endObject()
+        .endArray()
+        .endObject();
+    return {status, std::string(writer.text()), "application/json", {}};
+}
+
+Answer respondToHook(const Knowledge& knowledge, const Service& service, std::string_view body, fhir::Date asOf,
+                     const std::string& cardUuid, const RespondOptions& options, Trace& trace) {
+    static const Answer nothing{200, R"({"cards":[]})", "application/json", {}};
+    try {
+        const HookRequest hook = readHook(body, service, trace);
+        fhir::Chart chart = chartOf(knowledge, hook.document, hook.patientId);
+        std::vector<fhir::Activity> orders;
+        if (!service.orders.empty()) orders = draftOrders(hook.document->root(), service, hook.document);
+        const fhir::Chart recorded = orders.empty() ? fhir::Chart() : chart;
+        const Screening screening = screen(knowledge, std::move(chart), asOf);
+        for (const rules::Evaluation& evaluation : screening.evaluations)
+            trace.trials.emplace_back(evaluation.trial->id, evaluation.status);
+
+        OrderScreening ordered;
+        Showing showing{&service, cardUuid, hook.patientId, hook.userId, {}};
+        if (service.orders.empty()) {
+            showing.trials = suggested(screening);
+        } else if (!orders.empty()) {
+            ordered = screenOrders(knowledge, screening, recorded, orders);
+            showing.trials = trialsOf(ordered.effects);
+        }
+        if (showing.trials.empty() || (options.mayShow && !options.mayShow(showing))) return nothing;
+        for (const rules::Evaluation* evaluation : showing.trials) trace.shown.push_back(evaluation->trial->id);
+        const CardSubject subject{cardUuid, hook.patientId, hook.encounterId};
+        return {200,
+                service.orders.empty() ? cardsJson(screening, knowledge, subject, options.card)
+                                       : orderCardsJson(ordered, subject, options.card),
+                "application/json",
+                {}};
+    } catch (const Refusal& refusal) {
+        return outcome(refusal.status, refusal.code, refusal.message);
+    } catch (const fhir::Error& error) {
+        return outcome(400, "structure", error.what());
+    }
+}
+
+namespace {
+
+/// What stands at a path, and the one method that it takes.
+struct Place {
+    std::string_view method;
+    const Service* service = nullptr;
+    const rules::Trial* form = nullptr;
+};
+
+std::optional<Place> placeOf(const Knowledge& knowledge, std::string_view path) {
+    static constexpr std::string_view discoveryPath = "/cds-services";
+    static constexpr std::string_view questionnairePath = "/fhir/Questionnaire/";
+    if (path == discoveryPath) return Place{"GET"};
+    if (path.starts_with(questionnairePath)) {
+        for (const rules::Trial& trial : knowledge.trials) {
+            if (trial.id == path.substr(questionnairePath.size())) return Place{"GET", nullptr, &trial};
+        }
+        return std::nullopt;
+    }
+    if (!path.starts_with(discoveryPath) || path.substr(discoveryPath.size(), 1) != "/") return std::nullopt;
+    const Service* service = findService(path.substr(discoveryPath.size() + 1));
+    return service == nullptr ? std::nullopt : std::optional(Place{"POST", service, nullptr});
+}
+
+/// Whether the body says that it is JSON, or does not say what it is.
+bool isJson(std::string_view contentType) {
+    std::string type(contentType.substr(0, contentType.find(';')));
+    std::transform(type.begin(), type.end(), type.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    while (!type.empty() && type.back() == ' ') type.pop_back();
+    return type.empty() || type == "application/json" || type.ends_with("+json");
+}
+
+}  // namespace
+
+Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date asOf, const RespondOptions& options,
+               Trace& trace) {
+    const std::optional<Place> place = placeOf(knowledge, request.path);
+    if (!place) return outcome(404, "not-found", "there is nothing at this path");
+    trace.service = place->service != nullptr ? place->service->id
+                    : place->form != nullptr  ? "questionnaire"
+                                              : "discovery";
+    if (request.method != place->method) {
+        Answer answer = outcome(405, "not-supported", "this path takes " + std::string(place->method));
+        answer.headers.emplace_back("Allow", std::string(place->method));
         return answer;
     }
-    if (form != nullptr) return {200, questionnaireJson(*form, knowledge.vocabulary), "application/fhir+json", {}};
-    if (isDiscovery) return {200, discoveryJson(knowledge), "application/json", {}};
-    return respondToHook(knowledge, request.body, asOf, newUuid());
+    if (place->form != nullptr)
+        return {200, questionnaireJson(*place->form, knowledge.vocabulary), "application/fhir+json", {}};
+    if (place->service == nullptr) return {200, discoveryJson(knowledge), "application/json", {}};
+    if (!isJson(request.contentType)) return outcome(415, "not-supported", "the body is not application/json");
+    return respondToHook(knowledge, *place->service, request.body, asOf, newUuid(), options, trace);
 }
 
 }  // namespace cds_hooks

@@ -27,7 +27,8 @@ int serve(const Knowledge& knowledge, const ServeOptions& options) {
 
     Listener listener(options.host, options.port, options.limits, [&](const Request& request) {
         const auto started = std::chrono::steady_clock::now();
-        Answer answer = respond(knowledge, request, options.asOf.value_or(today()));
+        Trace trace;
+        Answer answer = respond(knowledge, request, options.asOf.value_or(today()), {}, trace);
         const auto elapsed = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started);
         // Neither path nor body goes into the log: both are the caller's to fill.
         spdlog::info("{} in {:.1f} ms", answer.status, elapsed.count());

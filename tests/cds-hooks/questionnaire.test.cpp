@@ -919,8 +919,9 @@ TEST_CASE("the service hands out the form of each trial, and nothing else") {
                                            {"POST", "/fhir/Questionnaire/NCT00000000", 404}}) {
         CAPTURE(row.method);
         CAPTURE(row.path);
+        cds_hooks::Trace trace;
         const cds_hooks::Answer answer =
-            cds_hooks::respond(support::knowledge(), {row.method, row.path, "", "", ""}, support::day(asOf));
+            cds_hooks::respond(support::knowledge(), {row.method, row.path, "", "", ""}, support::day(asOf), {}, trace);
         CHECK_EQ(answer.status, row.status);
         if (row.status == 200) CHECK_EQ(answer.contentType, "application/fhir+json");
         if (row.status == 405) {

@@ -15,7 +15,9 @@ using fhir::json::Document;
 using fhir::json::Value;
 
 Answer respond(const std::string& body) {
-    return cds_hooks::respondToHook(support::knowledge(), body, support::day("2025-11-13"), "uuid-1");
+    cds_hooks::Trace trace;
+    return cds_hooks::respondToHook(support::knowledge(), cds_hooks::services().front(), body,
+                                    support::day("2025-11-13"), "uuid-1", {}, trace);
 }
 
 std::string hookWith(const std::string& prefetch) {
@@ -188,7 +190,7 @@ TEST_CASE("what cannot be read is a clear 400, what is missing a 412") {
         {R"({"hook":7})", 400, "hook is not a string"},
         {R"({"hook":"patient-view"})", 400, "hookInstance is missing"},
         {R"({"hook":"patient-view","hookInstance":""})", 400, "hookInstance is not"},
-        {R"({"hook":"order-sign","hookInstance":"x","context":{}})", 400, "hook is not one"},
+        {R"({"hook":"order-sign","hookInstance":"x","context":{}})", 400, "hook is not the one of this service"},
         {R"({"hook":"patient-view","hookInstance":"x"})", 400, "context is missing"},
         {R"({"hook":"patient-view","hookInstance":"x","context":[]})", 400, "context is not an object"},
         {R"({"hook":"patient-view","hookInstance":"x","context":{"patientId":"p1"}})", 400,
@@ -243,8 +245,9 @@ TEST_CASE("chart text is escaped in the card") {
 
 TEST_CASE("paths and methods that are not served are 404 and 405") {
     const auto at = [&](const char* method, const char* path) {
+        cds_hooks::Trace trace;
         return cds_hooks::respond(support::knowledge(), {method, path, "application/json", "", "{}"},
-                                  support::day("2025-11-13"));
+                                  support::day("2025-11-13"), {}, trace);
     };
     CHECK_EQ(at("GET", "/cds-services").status, 200);
     CHECK_EQ(at("POST", "/cds-services").status, 405);
