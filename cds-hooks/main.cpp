@@ -13,9 +13,11 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cds-hooks/audit.h"
+#include "cds-hooks/ehr.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
@@ -299,6 +301,21 @@ int run(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::Range(1, 1024));
     serve->add_option("--as-of", serveAsOf, "Evaluate as of this day instead of today, for demonstrations");
+    serve
+        ->add_option("--origin", serveOptions.server.origins,
+                     "Origin of browsers that may read the answers (CORS), as https://ehr.example.org; may be repeated")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    serve->add_option("--smart-app", serveOptions.server.card.smartAppUrl,
+                      "Launch URL of a SMART app, linked in cards");
+    serve->add_option("--smart-app-label", serveOptions.server.card.smartAppLabel, "What that link says")
+        ->capture_default_str();
+
+    CLI::App* ehr = app.add_subcommand(
+        "ehr-table", "Print what an analyst types into an EHR that does not read discovery, as Markdown tables");
+    std::string baseUrl = "https://cds.example.org";
+    ehr->add_option("--base-url", baseUrl, "Public address of the service, without a slash at its end")
+        ->capture_default_str();
 
     CLI::App* trialsCommand = app.add_subcommand("trials", "The trials of the knowledge");
     trialsCommand->require_subcommand(1);
@@ -339,13 +356,24 @@ int run(int argc, char** argv) {
         }
         if (checkSite->parsed()) return describeSite(*knowledge);
         if (list->parsed()) return listTrials(*knowledge);
+        if (ehr->parsed()) {
+            std::cout << cds_hooks::ehrTable(*knowledge, baseUrl);
+            return 0;
+        }
         if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
         if (serve->parsed()) {
             if (serveAsOf == "latest")
                 throw CLI::ValidationError("--as-of", "a service evaluates as of a date or today, not latest");
-            if (!serveAsOf.empty()) serveOptions.asOf = readAsOf(serveAsOf);
+            if (!serveAsOf.empty()) serveOptions.server.asOf = readAsOf(serveAsOf);
             serveOptions.limits.bodyBytes = mostBody << 20U;
-            return cds_hooks::serve(*knowledge, serveOptions);
+            bool isFirst = true;
+            const auto load = [&]() -> std::optional<cds_hooks::Served> {
+                auto loaded =
+                    std::exchange(isFirst, false) ? std::move(knowledge) : readKnowledge(knowledgeFolder, site);
+                if (!loaded) return std::nullopt;
+                return cds_hooks::Served{std::make_shared<const cds_hooks::Knowledge>(std::move(*loaded))};
+            };
+            return cds_hooks::serve(load, serveOptions);
         }
         cds_hooks::ChartOptions charts;
         charts.paths = paths;

@@ -5,9 +5,10 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <utility>
 
 #include "cds-hooks/listener.h"
-#include "cds-hooks/respond.h"
+#include "cds-hooks/screening.h"
 
 namespace cds_hooks {
 
@@ -16,29 +17,52 @@ fhir::Date today() {
     return fhir::Date::ofDays(static_cast<std::int32_t>(days.time_since_epoch().count()));
 }
 
-int serve(const Knowledge& knowledge, const ServeOptions& options) {
-    // Every thread that is started from here on leaves these signals to sigwait below.
+namespace {
+
+/// The signals that the service waits for. Every thread that is started after this leaves them to that wait.
+sigset_t blockSignals() {
     sigset_t signals;
     sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     signal(SIGPIPE, SIG_IGN);
+    return signals;
+}
 
-    Listener listener(options.host, options.port, options.limits, [&](const Request& request) {
-        const auto started = std::chrono::steady_clock::now();
-        Trace trace;
-        Answer answer = respond(knowledge, request, options.asOf.value_or(today()), {}, trace);
-        const auto elapsed = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started);
-        // Neither path nor body goes into the log: both are the caller's to fill.
-        spdlog::info("{} in {:.1f} ms", answer.status, elapsed.count());
-        return answer;
-    });
-    spdlog::info("cd7match {} with knowledge {} listens on http://{}:{}/cds-services", CD7MATCH_VERSION,
-                 knowledge.digest, options.host, listener.port());
-    int received = 0;
-    sigwait(&signals, &received);
+void reload(const Load& load, Server& server) {
+    std::optional<Served> served;
+    try {
+        served = load();
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
+    }
+    server.metrics().reload(served ? "ok" : "failed");
+    if (!served) {
+        spdlog::error("reload: nothing was exchanged, what was served is served on");
+        return;
+    }
+    spdlog::info("reload: knowledge {} is served from now on", served->knowledge->digest);
+    server.serve(std::move(*served));
+}
+
+}  // namespace
+
+int serve(const Load& load, const ServeOptions& options) {
+    const sigset_t signals = blockSignals();
+    std::optional<Served> served = load();
+    if (!served) return 2;
+    const std::string digest = served->knowledge->digest;
+    Server server(std::move(*served), options.server, today);
+    Listener listener(options.host, options.port, options.limits,
+                      [&](const Request& request) { return server.answer(request); });
+    spdlog::info("cd7match {} with knowledge {} listens on http://{}:{}/cds-services", programVersion(), digest,
+                 options.host, listener.port());
+    for (int received = SIGHUP; received == SIGHUP;) {
+        sigwait(&signals, &received);
+        if (received == SIGHUP) reload(load, server);
+    }
     spdlog::info("stopping: requests in flight are finished");
+    server.drain();
     listener.close();
     return 0;
 }

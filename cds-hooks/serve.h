@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
-#include "cds-hooks/knowledge.h"
+#include "cds-hooks/server.h"
 #include "cds-hooks/transport.h"
 #include "fhir/date.h"
 
@@ -14,14 +15,19 @@ struct ServeOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;
     Limits limits;
-    std::optional<fhir::Date> asOf;  ///< nothing: the day of each request, in UTC
+    ServerOptions server;
 };
 
 /// The current day in UTC. The edge of the program asks; nothing inside it does.
 fhir::Date today();
 
-/// Serves until SIGINT or SIGTERM, then finishes the requests in flight. Returns the exit status.
-/// Errors: std::runtime_error when it cannot listen.
-int serve(const Knowledge& knowledge, const ServeOptions& options);
+/// Reads everything that may be exchanged while the service runs. Nothing, having logged every problem, when it is not
+/// usable.
+using Load = std::function<std::optional<Served>()>;
+
+/// Serves until SIGINT or SIGTERM, then finishes the requests in flight. SIGHUP loads again: what is sound replaces
+/// what was served, all at once; otherwise everything stays as it was. Returns the exit status, 2 when the first
+/// loading fails. Errors: std::runtime_error when it cannot listen.
+int serve(const Load& load, const ServeOptions& options);
 
 }  // namespace cds_hooks

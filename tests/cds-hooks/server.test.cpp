@@ -1,0 +1,179 @@
+#include "cds-hooks/server.h"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fhir/json.h"
+#include "tests/running.h"
+#include "tests/support.h"
+
+// The running program, over HTTP.
+
+namespace {
+
+using fhir::json::Document;
+using fhir::json::Value;
+using support::HttpAnswer;
+using support::RunningService;
+
+const std::string service = "/cds-services/cd7-trials";
+
+std::string patientView() {
+    return support::readFile("fixtures/hooks/patient-view.json");
+}
+
+std::size_t cards(const HttpAnswer& answer) {
+    REQUIRE_EQ(answer.status, 200);
+    const Document document(answer.body);
+    std::size_t count = 0;
+    for (const Value card : document.root()["cards"].items()) count += card.isObject();
+    return count;
+}
+
+/// The value of a metric with these labels; nothing yet: 0.
+double metric(const RunningService& running, const std::string& nameAndLabels) {
+    const std::string text = running.get("/metrics").body;
+    const auto at = text.find("\n" + nameAndLabels + " ");
+    return at == std::string::npos ? 0 : std::stod(text.substr(at + nameAndLabels.size() + 2));
+}
+
+void awaitMetric(const RunningService& running, const std::string& name, double value) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (metric(running, name) < value) REQUIRE(std::chrono::steady_clock::now() < until);
+}
+
+}  // namespace
+
+TEST_CASE("health and metrics say what an operator needs, and nothing of a patient") {
+    RunningService running;
+    CHECK_EQ(running.get("/health/live").status, 200);
+    const HttpAnswer ready = running.get("/health/ready");
+    CHECK_EQ(ready.status, 200);
+    CHECK_EQ(Document(ready.body).root()["status"].text(), "ready");
+    CHECK_EQ(Document(ready.body).root()["trials"].text(), "5");
+    CHECK_EQ(running.request("POST", "/health/ready").status, 405);
+
+    CHECK_EQ(cards(running.post(service, patientView())), 1);
+    CHECK_EQ(cards(running.post(service, patientView())), 1);
+    CHECK_EQ(running.post(service, "{").status, 400);
+    CHECK_EQ(running.get("/nowhere/patient-name").status, 404);
+    CHECK_EQ(metric(running, R"(cd7match_requests_total{service="cd7-trials",status="200"})"), 2);
+    CHECK_EQ(metric(running, R"(cd7match_requests_total{service="cd7-trials",status="400"})"), 1);
+    CHECK_EQ(metric(running, R"(cd7match_requests_total{service="other",status="404"})"), 1);
+    CHECK_EQ(metric(running, R"(cd7match_request_seconds_count{service="cd7-trials"})"), 3);
+    CHECK_EQ(metric(running, R"(cd7match_trials_on_cards_total{status="potential-candidate",trial="NCT07109518"})"), 2);
+    CHECK_EQ(metric(running, R"(cd7match_evaluations_total{status="ineligible",trial="NCT07117305"})"), 2);
+    const HttpAnswer metrics = running.get("/metrics");
+    CHECK(metrics.headers.at("content-type").starts_with("text/plain; version=0.0.4"));
+    CHECK_NE(metrics.body.find("cd7match_build_info{knowledge="), std::string::npos);
+    for (const std::string_view secret : {"Practitioner", "example", "1979-03-14", "patient-name"}) {
+        CAPTURE(secret);
+        CHECK_EQ(metrics.body.find(secret), std::string::npos);
+    }
+}
+
+TEST_CASE("one line is logged for each request, and it names no patient, user or path") {
+    RunningService running;
+    CHECK_EQ(cards(running.post(service, patientView())), 1);
+    CHECK_EQ(running.get("/nowhere/patient-name").status, 404);
+    running.awaitLog("service=other status=404");
+    const std::string log = running.log();
+    CHECK_NE(log.find("request service=cd7-trials status=200 ms="), std::string::npos);
+    CHECK_NE(log.find("hookInstance=d1577c69-dfbe-44ad-ba6d-3e05e953b2ea trials=5 shown=4"), std::string::npos);
+    for (const std::string_view secret : {"Practitioner", "example", "1979-03-14", "patient-name", "Patient/"}) {
+        CAPTURE(secret);
+        CHECK_EQ(log.find(secret), std::string::npos);
+    }
+    // A hookInstance that is no UUID may hold anything.
+    std::string named = patientView();
+    named.replace(named.find("d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"), 36, "John Example, born 1979");
+    CHECK_EQ(cards(running.post(service, named)), 1);
+    running.stop();
+    CHECK_EQ(running.log().find("John"), std::string::npos);
+}
+
+TEST_CASE("browsers of the origins that were named may read every answer, errors too, and no others") {
+    RunningService running({"--origin", "https://ehr.example.org,https://sandbox.example.org"});
+    const auto allowed = [](const HttpAnswer& answer) {
+        const auto found = answer.headers.find("access-control-allow-origin");
+        return found == answer.headers.end() ? std::string() : found->second;
+    };
+    const support::Headers own{{"Origin", "https://ehr.example.org"}};
+    const support::Headers strange{{"Origin", "https://evil.example.org"}};
+    CHECK_EQ(allowed(running.get("/cds-services", own)), "https://ehr.example.org");
+    CHECK_EQ(allowed(running.get("/cds-services", {{"Origin", "https://sandbox.example.org"}})),
+             "https://sandbox.example.org");
+    CHECK_EQ(allowed(running.get("/cds-services", strange)), "");
+    CHECK_EQ(allowed(running.get("/cds-services")), "");
+    CHECK_EQ(running.get("/cds-services", strange).headers.at("vary"), "Origin");
+    const HttpAnswer error = running.post(service, "{", own);
+    CHECK_EQ(error.status, 400);
+    CHECK_EQ(allowed(error), "https://ehr.example.org");
+    // The preflights of the public sandbox.
+    struct Row {
+        const char* path;
+        const char* method;
+        const char* methods;
+    };
+    for (const Row& row : std::vector<Row>{{"/cds-services", "GET", "GET"},
+                                           {"/cds-services/cd7-trials", "POST", "POST"},
+                                           {"/cds-services/cd7-trials/feedback", "POST", "POST"},
+                                           {"/fhir/Questionnaire/NCT07117305", "GET", "GET"}}) {
+        CAPTURE(row.path);
+        support::Headers headers = own;
+        headers.emplace_back("Access-Control-Request-Method", row.method);
+        headers.emplace_back("Access-Control-Request-Headers", "authorization,content-type");
+        const HttpAnswer preflight = running.request("OPTIONS", row.path, {}, headers);
+        CHECK_EQ(preflight.status, 204);
+        CHECK_EQ(allowed(preflight), "https://ehr.example.org");
+        CHECK_EQ(preflight.headers.at("access-control-allow-methods"), row.methods);
+        CHECK_EQ(preflight.headers.at("access-control-allow-headers"), "authorization, content-type");
+    }
+    CHECK_EQ(running.request("OPTIONS", "/cds-services/other", {}, own).status, 404);
+    CHECK_EQ(allowed(RunningService().get("/cds-services", own)), "");
+}
+
+TEST_CASE("SIGHUP exchanges the knowledge at once, and a bad file changes nothing") {
+    const std::string site = "/tmp/cd7match-test-site-" + std::to_string(getpid()) + ".json";
+    const auto write = [&](const std::string& text) { std::ofstream(site) << text; };
+    write("{}");
+    RunningService running({"--site", site});
+    const std::string before = running.get("/health/ready").body;
+    write(R"({"trials":{"NCT07109518":{"enabled":false}}})");
+    running.signal(SIGHUP);
+    running.awaitLog("is served from now on");
+    CHECK_EQ(Document(running.get("/health/ready").body).root()["trials"].text(), "4");
+    CHECK_EQ(running.post(service, patientView()).body.find("NCT07109518"), std::string::npos);
+    write(R"({"trials":{"NCT0":{}}})");
+    running.signal(SIGHUP);
+    running.awaitLog("nothing was exchanged");
+    CHECK_NE(running.log().find("/trials/NCT0: is not a trial"), std::string::npos);
+    CHECK_EQ(Document(running.get("/health/ready").body).root()["trials"].text(), "4");
+    CHECK_EQ(metric(running, R"(cd7match_reloads_total{result="ok"})"), 1);
+    CHECK_EQ(metric(running, R"(cd7match_reloads_total{result="failed"})"), 1);
+    write("{}");
+    running.signal(SIGHUP);
+    awaitMetric(running, R"(cd7match_reloads_total{result="ok"})", 2);
+    CHECK_EQ(running.get("/health/ready").body, before);
+    CHECK_EQ(running.stop(), 0);
+    std::remove(site.c_str());
+}
+
+TEST_CASE("a draining service says that it is not ready, and a probe of it is not a request") {
+    const std::shared_ptr<const cds_hooks::Knowledge> knowledge(&support::knowledge(), [](const auto*) {});
+    cds_hooks::Server server({knowledge}, {}, [] { return support::day("2025-11-13"); });
+    const auto status = [&](const char* path) { return server.answer({"GET", path, "", "", ""}).status; };
+    CHECK_EQ(status("/health/ready"), 200);
+    server.drain();
+    CHECK_EQ(status("/health/ready"), 503);
+    CHECK_EQ(status("/health/live"), 200);
+    CHECK_EQ(server.metrics().text().find("cd7match_requests_total{"), std::string::npos);
+}
