@@ -23,7 +23,8 @@ public:
             problem("/", "is not an object");
             return {};
         }
-        checkKeys(root, {"$comment", "codes", "upperLimits", "freshness", "trials", "orders", "referral"}, "");
+        checkKeys(root, {"$comment", "codes", "complete", "upperLimits", "freshness", "trials", "orders", "referral"},
+                  "");
         readTrials(root["trials"]);
         readOrders(root["orders"]);
         if (root["referral"]) site_.referral = orderCode(root["referral"], "/referral");

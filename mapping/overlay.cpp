@@ -18,7 +18,9 @@ public:
         : file_(file), vocabulary_(vocabulary), problems_(problems) {}
 
     void read(Value root) {
+        const std::size_t ownRows = vocabulary_.rows_.size();
         readCodes(root["codes"]);
+        readComplete(root["complete"], root["codes"], ownRows);
         readUpperLimits(root["upperLimits"]);
         readFreshness(root["freshness"]);
     }
@@ -108,9 +110,37 @@ private:
         vocabulary_.codes_[system].exact[key] = std::move(matches);
         vocabulary_.rows_.push_back({static_cast<std::uint16_t>(fact->index), role, system, std::string(code),
                                      std::string(entry["display"].text()), std::string(entry["value"].text())});
-        if (role == Role::accept &&
-            std::find(fact->systems.begin(), fact->systems.end(), system) == fact->systems.end())
-            fact->systems.push_back(system);
+    }
+
+    /// Silence in a code system says something of the facts that it is mapped to only where the site says that the
+    /// mapping is complete: one code is no proof that the others would have been recognised.
+    void readComplete(Value list, Value codes, std::size_t ownRows) {
+        if (list.node() == nullptr) return;
+        if (!list.isArray()) problem("/complete", "is not a list");
+        std::set<std::string_view> seen;
+        std::size_t index = 0;
+        for (const Value item : list.items()) {
+            const std::string place = "/complete/" + std::to_string(index++);
+            const std::string_view uri = item.text();
+            if (!item.isString()) {
+                problem(place, "is not the URI of a code system");
+            } else if (codes[uri].members().begin() == codes[uri].members().end()) {
+                problem(place, "'" + std::string(uri) + "' has no entry under codes");
+            } else if (!seen.insert(uri).second) {
+                problem(place, "'" + std::string(uri) + "' stands twice");
+            } else {
+                recognise(systemOf(uri), ownRows);
+            }
+        }
+    }
+
+    /// Lets the facts that this overlay maps codes of a system to be recognised in it.
+    void recognise(std::size_t system, std::size_t ownRows) {
+        for (std::size_t row = ownRows; row < vocabulary_.rows_.size(); ++row) {
+            if (vocabulary_.rows_[row].system != system || vocabulary_.rows_[row].role != Role::accept) continue;
+            std::vector<std::size_t>& systems = vocabulary_.facts_[vocabulary_.rows_[row].fact].systems;
+            if (std::find(systems.begin(), systems.end(), system) == systems.end()) systems.push_back(system);
+        }
     }
 
     void readUpperLimits(Value limits) {

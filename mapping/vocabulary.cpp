@@ -15,6 +15,11 @@ const Method* FactDefinition::method(std::string_view wanted) const {
     return found == methods.end() ? nullptr : &*found;
 }
 
+bool means(const std::vector<Match>& matches, const FactDefinition& fact) {
+    return std::any_of(matches.begin(), matches.end(),
+                       [&](const Match& match) { return match.fact == fact.index && match.role == Role::accept; });
+}
+
 std::string plainCode(std::string_view code) {
     std::string plain;
     plain.reserve(code.size());

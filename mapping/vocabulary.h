@@ -154,6 +154,9 @@ struct Match {
     std::string_view value;  ///< of an answer
 };
 
+/// Whether a record with these codes is one of the fact, so that it leaves nothing open about it.
+bool means(const std::vector<Match>& matches, const FactDefinition& fact);
+
 /// A code with its display, for discovery, reports and tests.
 struct CodeRow {
     std::uint16_t fact = 0;

@@ -69,4 +69,10 @@ TEST_CASE("the example of the documentation is sound, and says what its page say
     CHECK(knowledge.site.referral->code == "REF-TRIAL");
     CHECK(knowledge.vocabulary.find("lvef")->freshFor == 180);
     CHECK(knowledge.vocabulary.find("alt")->upperLimits.size() == 3);
+    const auto recognised = [&](std::string_view system) {
+        const std::vector<std::size_t>& systems = knowledge.vocabulary.find("allogeneicTransplant")->systems;
+        return std::find(systems.begin(), systems.end(), knowledge.vocabulary.system(system)) != systems.end();
+    };
+    CHECK(recognised("https://procedures.example.org"));
+    CHECK_FALSE(recognised("http://www.ama-assn.org/go/cpt"));
 }

@@ -40,6 +40,12 @@ std::string result(std::string_view system, std::string_view code, std::string_v
            R"(,"unit":")" + std::string(unit) + "\"}}";
 }
 
+std::string procedure(std::string_view system, std::string_view code) {
+    return R"({"resourceType":"Procedure","id":"q","status":"completed","performedDateTime":"2015-01-01",
+               "subject":{"reference":"Patient/p"},"code":{"coding":[{"system":")" +
+           std::string(system) + R"(","code":")" + std::string(code) + R"("}]}})";
+}
+
 std::string verdict(const cds_hooks::Knowledge& knowledge, const std::vector<std::string>& resources,
                     std::string_view trial, std::string_view criterion,
                     const std::vector<std::string>& covered = {"Condition"}) {
@@ -64,17 +70,58 @@ TEST_CASE("a local code means nothing without the overlay and decides with it") 
           "unknown missing");
 }
 
-TEST_CASE("silence in a local system counts once its codes would have been recognised") {
-    const std::string procedure =
-        R"({"resourceType":"Procedure","id":"q","status":"completed","subject":{"reference":"Patient/p"},
-            "code":{"coding":[{"system":"http://www.ama-assn.org/go/cpt","code":"99999"}]}})";
+TEST_CASE("silence in a code system counts only where the site says that its mapping is complete") {
+    const std::string cpt = "http://www.ama-assn.org/go/cpt";
+    const std::string other = procedure(cpt, "99999");
+    const std::string codes = R"({"codes":{")" + cpt +
+                              R"(":{"38240":{"fact":"stemCellTransplant","display":"Transplantation"},
+                                    "10000":{"fact":"majorSurgery","display":"Laparoscopy","role":"review"}}})";
+    const Read some = withSite(codes + "}");
+    REQUIRE(some.problems.empty());
+    const Read every = withSite(codes + R"(,"complete":[")" + cpt + R"("]})");
+    REQUIRE_MESSAGE(every.problems.empty(), every.problems.front());
+    const auto transplanted = [&](const cds_hooks::Knowledge& knowledge, const std::string& record) {
+        return verdict(knowledge, {patient(), record}, "NCT07117305", "exc.10", {"Procedure"});
+    };
+    CHECK(transplanted(support::knowledge(), other) == "unknown asked");
+    CHECK(transplanted(some.knowledge, other) == "unknown asked");
+    CHECK(transplanted(every.knowledge, other) == "false none-on-file");
+    CHECK(transplanted(some.knowledge, procedure(cpt, "38240")) == "true recorded");
+    // Of a fact without an accepted code in it a complete system says nothing.
+    CHECK(verdict(every.knowledge, {patient(), other}, "NCT07345780", "exc.11a", {"Procedure"}) == "unknown asked");
+}
+
+TEST_CASE("a code system that the vocabulary knew is recognised for no further fact by one code of an overlay") {
+    // Live vaccines have codes in CVX, and none in ICD-10.
+    const std::string icd10 = "http://hl7.org/fhir/sid/icd-10-cm";
+    const std::string codes = R"({"codes":{")" + icd10 + R"(":{"Z92.99":{"fact":"liveVaccine","display":"x"}}})";
+    const std::string vaccination =
+        R"({"resourceType":"Immunization","id":"v","status":"completed","patient":{"reference":"Patient/p"},
+            "occurrenceDateTime":"2025-11-15","vaccineCode":{"coding":[{"system":")" +
+        icd10 + R"(","code":"Z23"}]}})";
+    const auto vaccinated = [&](const std::string& site) {
+        const Read read = withSite(site);
+        REQUIRE_MESSAGE(read.problems.empty(), read.problems.front());
+        return verdict(read.knowledge, {patient(), vaccination}, "NCT07345780", "exc.12a", {"Immunization"});
+    };
+    CHECK(vaccinated("{}") == "unknown asked");
+    CHECK(vaccinated(codes + "}") == "unknown asked");
+    CHECK(vaccinated(codes + R"(,"complete":[")" + icd10 + R"("]})") == "false none-on-file");
+}
+
+TEST_CASE("a record that is mapped leaves nothing open about its fact, in whatever system") {
+    // Outside the window it does not count, and it is the only one.
     const Read read = withSite(
-        R"({"codes":{"http://www.ama-assn.org/go/cpt":{"38240":{"fact":"stemCellTransplant","display":"Transplantation"}}}})");
-    REQUIRE(read.problems.empty());
-    CHECK(verdict(support::knowledge(), {patient(), procedure}, "NCT07117305", "exc.10", {"Procedure"}) ==
-          "unknown asked");
-    CHECK(verdict(read.knowledge, {patient(), procedure}, "NCT07117305", "exc.10", {"Procedure"}) ==
+        R"({"codes":{"urn:local":{"TX":{"fact":"stemCellTransplant","display":"x"},"MI":{"fact":"myocardialInfarction","display":"x"}}}})");
+    REQUIRE_MESSAGE(read.problems.empty(), read.problems.front());
+    const std::string infarction =
+        R"({"resourceType":"Condition","id":"c","subject":{"reference":"Patient/p"},"onsetDateTime":"2015-01-01",
+            "code":{"coding":[{"system":"urn:local","code":"MI"}]}})";
+    CHECK(verdict(read.knowledge, {patient(), infarction}, "NCT07109518", "exc.06b") == "false none-on-file");
+    CHECK(verdict(read.knowledge, {patient(), procedure("urn:local", "TX")}, "NCT07345780", "exc.08a", {"Procedure"}) ==
           "false none-on-file");
+    CHECK(verdict(read.knowledge, {patient(), procedure("urn:local", "TX"), procedure("urn:local", "TY")},
+                  "NCT07345780", "exc.08a", {"Procedure"}) == "unknown asked");
 }
 
 TEST_CASE("a code is taken from the vocabulary only when the overlay says so") {
@@ -135,6 +182,7 @@ TEST_CASE("a freshness window of the site counts") {
 TEST_CASE("every problem of an overlay is reported at once, with its place") {
     const Read read = withSite(R"({
         "colour": "red",
+        "complete": [ "urn:nowhere", "urn:lab", "urn:lab", "", 7, null ],
         "codes": { "urn:lab": { "A": { "fact": "ghost", "display": "x" }, "B": { "fact": "lvef" },
                                 "C": { "fact": "lvef", "display": "x", "role": "maybe", "colour": 1 },
                                 "D": { "fact": "ecog", "display": "x", "role": "answer" }, "E": 7 }, "": {} },
@@ -149,6 +197,11 @@ TEST_CASE("every problem of an overlay is reported at once, with its place") {
         "referral": { "code": "y" }
     })");
     for (const std::string_view place : {"/colour: unknown key",
+                                         "/complete/0: 'urn:nowhere' has no entry under codes",
+                                         "/complete/2: 'urn:lab' stands twice",
+                                         "/complete/3: '' has no entry under codes",
+                                         "/complete/4: is not the URI",
+                                         "/complete/5: is not the URI",
                                          "/codes/urn:lab/A/fact: unknown fact 'ghost'",
                                          "/codes/urn:lab/B/display: a code without",
                                          "/codes/urn:lab/C/role: 'maybe'",
