@@ -645,6 +645,10 @@ std::optional<std::size_t> Vocabulary::system(std::string_view uri) const {
     return found->second;
 }
 
+std::string Vocabulary::comparedCode(std::size_t system, std::string_view code) const {
+    return isClassification(systems_[system].first) ? plainCode(code) : std::string(code);
+}
+
 void Vocabulary::lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const {
     const std::size_t start = matches.size();
     const auto add = [&](const std::vector<Match>& found) {

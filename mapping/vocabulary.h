@@ -184,6 +184,9 @@ public:
     std::string_view systemName(std::size_t system) const { return systems_[system].first; }
     std::string_view systemUri(std::size_t system) const { return systems_[system].second; }
 
+    /// A code as it is compared: of ICD-10 and ATC without dots and spaces, in upper case.
+    std::string comparedCode(std::size_t system, std::string_view code) const;
+
     /// What a code means, for every fact at most once. The longest row wins: C84.7A before C84.7-.
     void lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const;
 

@@ -199,11 +199,11 @@ TEST_CASE("every problem of an overlay is reported at once, with its place") {
     for (const std::string_view place : {"/colour: unknown key",
                                          "/complete/0: 'urn:nowhere' has no entry under codes",
                                          "/complete/2: 'urn:lab' stands twice",
-                                         "/complete/3: '' has no entry under codes",
-                                         "/complete/4: is not the URI",
-                                         "/complete/5: is not the URI",
+                                         "/complete/3: is blank",
+                                         "/complete/4: is not a string",
+                                         "/complete/5: is not a string",
                                          "/codes/urn:lab/A/fact: unknown fact 'ghost'",
-                                         "/codes/urn:lab/B/display: a code without",
+                                         "/codes/urn:lab/B/display: missing",
                                          "/codes/urn:lab/C/role: 'maybe'",
                                          "/codes/urn:lab/C/colour: unknown key",
                                          "/codes/urn:lab/D/value: goes with",
@@ -222,7 +222,7 @@ TEST_CASE("every problem of an overlay is reported at once, with its place") {
                                          "/freshness/gilbertSyndrome: 'gilbertSyndrome' does not",
                                          "/trials/NCT00000000: is not a trial",
                                          "/trials/NCT07109518/enabled: is not true or false",
-                                         "/trials/NCT07109518/status/value: missing",
+                                         "/trials/NCT07109518/status/value: is blank",
                                          "/trials/NCT07109518/status/asOf: is not a date",
                                          "/trials/NCT07109518/coordinator: names nobody",
                                          "/trials/NCT07109518/colour: unknown key",
@@ -239,4 +239,123 @@ TEST_CASE("every problem of an overlay is reported at once, with its place") {
     CHECK(withSite("[]").problems.size() == 1);
     CHECK(withSite("{").problems.size() == 1);
     CHECK(withSite(R"({"codes":[]})").problems == std::vector<std::string>{"site.json: /codes: is not an object"});
+}
+
+TEST_CASE("what is not of the kind that is asked for is one problem, and never read as something else") {
+    struct Row {
+        std::string overlay, problem;
+    };
+    const auto code = [](const std::string& members) { return R"({"codes":{"urn:lab":{"A":{)" + members + "}}}}"; };
+    const auto of = [](const std::string& fact) { return R"("fact":")" + fact + R"(","display":"x")"; };
+    const auto answer = [&](const std::string& fact, const std::string& value) {
+        return code(of(fact) + R"(,"role":"answer","value":)" + value);
+    };
+    const auto limit = [](const std::string& entry) { return R"({"upperLimits":{"totalBilirubin":[)" + entry + "]}}"; };
+    const auto trial = [](const std::string& members) { return R"({"trials":{"NCT07109518":{)" + members + "}}}"; };
+    const std::string urn = "/codes/urn:lab/A";
+    for (const Row& row : std::vector<Row>{
+             {R"({"codes":null})", "/codes: is not an object"},
+             {R"({"complete":null})", "/complete: is not a list"},
+             {R"({"upperLimits":null})", "/upperLimits: is not an object"},
+             {R"({"freshness":null})", "/freshness: is not an object"},
+             {R"({"trials":null})", "/trials: is not an object"},
+             {R"({"orders":null})", "/orders: is not an object"},
+             {R"({"referral":null})", "/referral: is not an object"},
+             {R"({"codes":{"urn:lab":null}})", "/codes/urn:lab: is not an object"},
+             {R"({"codes":{"urn:lab":{"A":null}}})", urn + ": is not an object"},
+             {R"({"codes":{"urn:lab":{" ":{"fact":"lvef","display":"x"}}}})", "/codes/urn:lab/ : an empty code"},
+             {code(R"("fact":7,"display":"x")"), urn + "/fact: is not a string"},
+             {code(R"("fact":"lvef","display":7)"), urn + "/display: is not a string"},
+             {code(R"("fact":"lvef","display":" ")"), urn + "/display: is blank"},
+             {code(of("lvef") + R"(,"role":null)"), urn + "/role: is not a string"},
+             {code(of("lvef") + R"(,"role":7)"), urn + "/role: is not a string"},
+             {code(of("lvef") + R"(,"replace":"true")"), urn + "/replace: is not true or false"},
+             {code(of("lvef") + R"(,"replace":null)"), urn + "/replace: is not true or false"},
+             {code(of("lvef") + R"(,"value":"1")"), urn + "/value: goes with the role answer"},
+             {answer("ecog", "1"), urn + "/value: is not a string"},
+             {answer("ecog", R"("6")"), urn + "/value: '6' is no answer that 'ecog' can have: 0, 1, 2, 3, 4, 5"},
+             {answer("ecog", R"("fit")"), urn + "/value: 'fit' is no answer"},
+             {answer("lvef", R"("55")"), urn + "/value: '55' is no answer that 'lvef' can have"},
+             {answer("bestResponse", R"("cr")"),
+              urn + "/value: 'cr' is no answer that 'bestResponse' can have: CR, CRi"},
+             {answer("pregnancy", R"("positive")"),
+              urn + "/value: 'positive' is no answer that 'pregnancy' can have: pre"},
+             {answer("heartFailureNyha3or4", R"("III")"), urn + "/value: 'III' is no answer"},
+             {answer("gilbertSyndrome", R"("yes")"), urn + "/value: 'yes' is no answer"},
+             {answer("inspiredOxygen", R"("21")"), urn + "/value: '21' is no answer"},
+             {R"({"codes":{"http://loinc.org":{"X":{"fact":"lvef","display":"x"}},
+                           "https://loinc.org":{"X":{"fact":"lvef","display":"x","replace":true}}}})",
+              "/codes/https://loinc.org/X: is the same code as one above"},
+             {limit(R"({"value":"21","unit":"umol/L"})"), "/upperLimits/totalBilirubin/0/value: is not a positive"},
+             {limit(R"({"value":2100,"unit":"mg/dL"})"), "/upperLimits/totalBilirubin/0/value: no result of "},
+             {limit(R"({"value":2100,"unit":7})"), "/upperLimits/totalBilirubin/0/unit: is not a string"},
+             {limit(R"({"value":1,"unit":"mg/dL","sex":null})"), "/upperLimits/totalBilirubin/0/sex: is not a string"},
+             {limit(R"({"value":1,"unit":"mg/dL","ageTo":"17"})"), "/upperLimits/totalBilirubin/0/ageTo: '17' is not"},
+             {limit(R"({"value":1,"unit":"mg/dL","ageTo":null})"), "/upperLimits/totalBilirubin/0/ageTo: '' is not"},
+             {limit("null"), "/upperLimits/totalBilirubin/0: is not an object"},
+             {R"({"freshness":{"lvef":null}})", "/freshness/lvef: '' is not"},
+             {trial(R"("enabled":null)"), "/trials/NCT07109518/enabled: is not true or false"},
+             {trial(R"("status":null)"), "/trials/NCT07109518/status: is not an object"},
+             {trial(R"("status":{"value":7,"asOf":"2025-11-01"})"),
+              "/trials/NCT07109518/status/value: is not a string"},
+             {trial(R"("status":{"value":"recruiting","asOf":20251101})"),
+              "/trials/NCT07109518/status/asOf: is not a str"},
+             {trial(R"("coordinator":null)"), "/trials/NCT07109518/coordinator: is not an object"},
+             {trial(R"("coordinator":{"name":"a","phone":123})"),
+              "/trials/NCT07109518/coordinator/phone: is not a string"},
+             {trial(R"("coordinator":{"name":"a","email":" "})"), "/trials/NCT07109518/coordinator/email: is blank"},
+             {R"({"orders":{"lvef":null}})", "/orders/lvef: is not an object"},
+             {R"({"orders":{"lvef":{"system":"urn:x","code":7,"display":"d"}}})", "/orders/lvef/code: is not a string"},
+             {R"({"orders":{"lvef":{"system":"urn:x","code":"","display":"d"}}})", "/orders/lvef/code: is blank"},
+         }) {
+        const std::vector<std::string> problems = withSite(row.overlay).problems;
+        CAPTURE(row.overlay);
+        REQUIRE(problems.size() == 1);
+        CHECK_MESSAGE(problems.front().starts_with("site.json: " + row.problem), problems.front());
+    }
+}
+
+TEST_CASE("what a code can answer is what results of the fact take") {
+    for (const auto& [fact, value] : std::vector<std::pair<std::string, std::string>>{{"ecog", "1"},
+                                                                                      {"karnofsky", "85"},
+                                                                                      {"bestResponse", "CRi"},
+                                                                                      {"pregnancy", "not-pregnant"},
+                                                                                      {"heartFailureNyha3or4", "3"},
+                                                                                      {"inspiredOxygen", "room air"}}) {
+        const std::string site = R"({"codes":{"urn:lab":{"A":{"fact":")" + fact +
+                                 R"(","display":"x","role":"answer","value":")" + value + R"("}}}})";
+        CAPTURE(site);
+        CHECK(withSite(site).problems.empty());
+    }
+    // And the answer counts: ECOG 1 by a local code. NCT07109518 inc.13: ecog <= 2.
+    const std::string performance =
+        R"({"resourceType":"Observation","id":"o","status":"final","effectiveDateTime":"2025-11-15","subject":{"reference":"Patient/p"},
+            "code":{"coding":[{"system":"http://loinc.org","code":"89247-1"}]},
+            "valueCodeableConcept":{"coding":[{"system":"urn:lab","code":"A"}]}})";
+    const Read read =
+        withSite(R"({"codes":{"urn:lab":{"A":{"fact":"ecog","display":"x","role":"answer","value":"1"}}}})");
+    CHECK(verdict(read.knowledge, {patient(), performance}, "NCT07109518", "inc.13") == "true recorded");
+}
+
+TEST_CASE("a name that stands twice is a problem wherever it does, whether or not both say the same") {
+    struct Row {
+        std::string overlay, place;
+    };
+    for (const Row& row : std::vector<Row>{
+             {R"({"codes":{},"codes":{}})", "/codes"},
+             {R"({"codes":{"urn:lab":{},"urn:lab":{}}})", "/codes/urn:lab"},
+             {R"({"codes":{"urn:lab":{"A":{"fact":"lvef","display":"x"},"A":{"fact":"ecog","display":"x"}}}})",
+              "/codes/urn:lab/A"},
+             {R"({"codes":{"urn:lab":{"A":{"fact":"lvef","fact":"ecog","display":"x"}}}})", "/codes/urn:lab/A/fact"},
+             {R"({"freshness":{"lvef":"3 days","lvef":"3 days"}})", "/freshness/lvef"},
+             {R"({"trials":{"NCT07109518":{},"NCT07109518":{"enabled":false}}})", "/trials/NCT07109518"},
+             {R"({"trials":{"NCT07109518":{"enabled":true,"enabled":false}}})", "/trials/NCT07109518/enabled"},
+             {R"({"upperLimits":{"alt":[],"alt":[]}})", "/upperLimits/alt"},
+             {R"({"upperLimits":{"alt":[{"value":1,"value":2,"unit":"U/L"}]}})", "/upperLimits/alt/0/value"},
+             {R"({"orders":{"lvef":{},"lvef":{}}})", "/orders/lvef"},
+             {R"({"$comment":"a","$comment":"a"})", "/$comment"}}) {
+        const std::vector<std::string> expected{"site.json: " + row.place + ": stands twice"};
+        CAPTURE(row.overlay);
+        CHECK(withSite(row.overlay).problems == expected);
+    }
 }
