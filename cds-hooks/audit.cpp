@@ -11,6 +11,7 @@
 
 #include "cds-hooks/markdown.h"
 #include "fhir/json.h"
+#include "mapping/check.h"
 #include "mapping/observation.h"
 
 namespace cds_hooks {
@@ -31,7 +32,7 @@ constexpr std::size_t longestWords = 80;
 constexpr double leastLikeness = 0.5;
 /// Below this likeness a suggested code is only shown, and never decides.
 constexpr double surely = 0.9;
-/// Bare words are shown when so many charts hold them: what one chart alone says may be about a person.
+/// Text is shown when so many charts hold it: what one chart alone says may be about a person.
 constexpr std::size_t leastCharts = 2;
 
 // --- what the trials read --------------------------------------------------------------------------------------------
@@ -180,6 +181,18 @@ std::vector<const CodeableConcept*> conceptsOf(const fhir::Chart& chart, const E
     return concepts;
 }
 
+/// Whether a text has the form of a code of a public system, which is short, has a digit, and holds nothing but ASCII
+/// letters, digits, '.' and '-'. SNOMED CT has the longest.
+bool looksLikeCode(std::string_view text) {
+    constexpr std::size_t longest = 18;
+    const auto isDigit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto belongs = [&](char c) {
+        return isDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+    };
+    return text.size() <= longest && std::any_of(text.begin(), text.end(), isDigit) &&
+           std::all_of(text.begin(), text.end(), belongs);
+}
+
 std::string percent(double share) {
     std::ostringstream text;
     text << std::fixed << std::setprecision(2) << share;
@@ -209,7 +222,7 @@ Audit Audit::of(StoredChart stored) const {
     const Screening screening = screen(*knowledge_, std::move(stored.chart), stored.asOf);
     const fhir::Chart& chart = screening.chart;
     audit.charts_ = 1;
-    audit.issues_ = screening.facts.issues.size();
+    audit.issues_ = fhir::countIssues(screening.facts.issues);
     const auto countResources = [&](std::string_view type, std::size_t count) {
         if (count > 0) audit.resources_[std::string(type)] += count;
     };
@@ -268,7 +281,7 @@ void Audit::addValue(const fhir::Chart& chart, const Evidence& evidence) {
     entry.unreadable += evidence.basis == Basis::unreadableUnit ? 1 : 0;
     entry.implausible += evidence.basis == Basis::implausible ? 1 : 0;
     entry.unconfirmed += evidence.basis == Basis::unconfirmed ? 1 : 0;
-    if (!evidence.unitText.empty()) ++entry.units[shorten(evidence.unitText, longestWords)];
+    if (!evidence.unitText.empty()) entry.units[shorten(evidence.unitText, longestWords)].countHere();
     std::vector<mapping::Match> matches;
     for (const CodeableConcept* concept_ : conceptsOf(chart, evidence)) {
         for (const fhir::Coding& coding : concept_->coding) {
@@ -281,10 +294,8 @@ void Audit::addValue(const fhir::Chart& chart, const Evidence& evidence) {
             });
             if (!speaks) continue;
             // Under one name for a system, whatever URI the chart gives it.
-            auto& [count, display] = entry.codes[{std::string(knowledge_->vocabulary.systemUri(*system)),
-                                                  shorten(coding.code, longestWords)}];
-            ++count;
-            if (display.empty()) display = shorten(coding.display, longestWords);
+            const std::string uri(knowledge_->vocabulary.systemUri(*system));
+            entry.codes[{uri, shorten(coding.code, longestWords)}].countHere();
         }
     }
 }
@@ -301,25 +312,27 @@ void Audit::readUnmapped(const fhir::Chart& chart) {
 }
 
 void Audit::addUnmapped(std::string_view resourceType, const CodeableConcept& concept_) {
+    const Vocabulary& vocabulary = knowledge_->vocabulary;
     std::vector<mapping::Match> matches;
     for (const fhir::Coding& coding : concept_.coding) {
-        if (const auto system = knowledge_->vocabulary.system(coding.system))
-            knowledge_->vocabulary.lookUp(*system, coding.code, matches);
+        if (const auto system = vocabulary.system(coding.system)) vocabulary.lookUp(*system, coding.code, matches);
     }
     if (!matches.empty()) return;
-    const auto see = [&](const WrittenCode& written) {
-        if (written.words.empty()) return;  // nothing names a fact
-        ++unmapped_[{std::string(resourceType), written}].count;
-        unmapped_[{std::string(resourceType), written}].charts = 1;
+    const auto see = [&](std::string system, std::string code, std::string_view words) {
+        if (mapping::isBlank(words)) return;  // nothing names a fact
+        Written& written = unmapped_[{std::string(resourceType), std::move(system), std::move(code)}];
+        written.seen.countHere();
+        written.words[shorten(words, longestWords)].countHere();
     };
     bool coded = false;
     for (const fhir::Coding& coding : concept_.coding) {
-        if (coding.code.empty()) continue;
+        if (mapping::isBlank(coding.code)) continue;
         coded = true;
-        const std::string_view words = coding.display.empty() ? concept_.text : coding.display;
-        see({shorten(coding.system, 200), shorten(coding.code, longestWords), shorten(words, longestWords)});
+        const auto known = vocabulary.system(coding.system);
+        see(known ? std::string(vocabulary.systemUri(*known)) : shorten(coding.system, 200),
+            shorten(coding.code, longestWords), mapping::isBlank(coding.display) ? concept_.text : coding.display);
     }
-    if (!coded) see({"", "", shorten(concept_.text, longestWords)});
+    if (!coded) see("", "", concept_.text);
 }
 
 void Audit::add(const Audit& chart) {
@@ -334,53 +347,132 @@ void Audit::add(const Audit& chart) {
              {&FactAudit::charts, &FactAudit::usable, &FactAudit::values, &FactAudit::stale, &FactAudit::undated,
               &FactAudit::unreadable, &FactAudit::implausible, &FactAudit::unconfirmed, &FactAudit::noUpperLimit})
             into.*member += from.*member;
-        for (const auto& [code, seen] : from.codes) {
-            auto& [count, display] = into.codes[code];
-            count += seen.first;
-            if (display.empty()) display = seen.second;
-        }
-        for (const auto& [unit, count] : from.units) {
-            if (into.units.size() < mostCodes || into.units.contains(unit)) into.units[unit] += count;
+        for (const auto& [code, seen] : from.codes) into.codes[code] += seen;
+        for (const auto& [unit, seen] : from.units) {
+            if (into.units.size() < mostCodes || into.units.contains(unit)) into.units[unit] += seen;
         }
     }
-    for (const auto& [key, seen] : chart.unmapped_) {
-        if (unmapped_.size() >= mostCodes && !unmapped_.contains(key)) {
-            ++notKept_;
+    for (const auto& [key, from] : chart.unmapped_) {
+        if (kept_ >= mostCodes && !unmapped_.contains(key)) {
+            notKept_ += from.words.size();
             continue;
         }
-        Seen& into = unmapped_[key];
-        into.charts += seen.charts;
-        into.count += seen.count;
+        Written& into = unmapped_[key];
+        into.seen += from.seen;
+        for (const auto& [words, seen] : from.words) {
+            if (const auto known = into.words.find(words); known != into.words.end()) {
+                known->second += seen;
+            } else if (kept_ < mostCodes) {
+                into.words.emplace(words, seen);
+                ++kept_;
+            } else {
+                ++notKept_;
+            }
+        }
     }
     unlocks_.add(chart.unlocks_);
 }
 
-std::vector<Audit::Unmapped> Audit::unmapped() const {
-    const Likeness likeness(knowledge_->vocabulary);
-    std::vector<Unmapped> all;
-    for (const auto& [key, seen] : unmapped_) {
-        const auto& [resourceType, written] = key;
-        if (written.code.empty() && seen.charts < leastCharts) continue;
-        const Likeness::Found found = likeness.find(written.words, resourceType);
-        if (found.fact == nullptr || found.likeness < leastLikeness) continue;
-        all.push_back({written, resourceType, seen.charts, seen.count, found.fact, found.likeness,
-                       use_->criteria[found.fact->index]});
+bool Audit::mayShow(std::string_view system, std::string_view code, const Seen& seen) const {
+    const auto known = knowledge_->vocabulary.system(system);
+    return seen.charts >= leastCharts || (known && knowledge_->vocabulary.isPublic(*known) && looksLikeCode(code));
+}
+
+bool Audit::mayShow(const FactDefinition& fact, std::string_view unit, const Seen& seen) const {
+    const auto isKnown = [&] {
+        const mapping::Measured one = mapping::measure({"1", {}, unit, {}, {}}, fact, knowledge_->vocabulary);
+        return one.basis != Basis::unreadableUnit;
+    };
+    return seen.charts >= leastCharts || isKnown();
+}
+
+Audit::Origins Audit::originsOf(const FactDefinition& fact) const {
+    Origins origins;
+    for (const auto& [key, seen] : facts_[fact.index].codes) {
+        const auto& [system, code] = key;
+        if (!mayShow(system, code, seen)) {
+            origins.codesNotShown += seen.count;
+            continue;
+        }
+        const auto known = knowledge_->vocabulary.system(system);
+        const std::string_view display =
+            known ? knowledge_->vocabulary.displayOf(fact.index, *known, code) : std::string_view();
+        origins.codes.push_back({system, code, std::string(display), seen.count});
     }
-    std::stable_sort(all.begin(), all.end(), [](const Unmapped& a, const Unmapped& b) {
+    for (const auto& [unit, seen] : facts_[fact.index].units) {
+        if (mayShow(fact, unit, seen)) {
+            origins.units.emplace_back(unit, seen.count);
+        } else {
+            origins.unitsNotShown += seen.count;
+        }
+    }
+    return origins;
+}
+
+Audit::UnmappedCodes Audit::unmapped() const {
+    const Likeness likeness(knowledge_->vocabulary);
+    UnmappedCodes codes;
+    for (const auto& [key, written] : unmapped_) {
+        const auto& [resourceType, system, code] = key;
+        const auto rowOf = [&, type = resourceType](const std::string& words,
+                                                    const Seen& seen) -> std::optional<Unmapped> {
+            const Likeness::Found found = likeness.find(words, type);
+            if (found.fact == nullptr || found.likeness < leastLikeness) return std::nullopt;
+            return Unmapped{{{}, {}, words},
+                            type,
+                            seen.charts,
+                            seen.count,
+                            found.fact,
+                            found.likeness,
+                            use_->criteria[found.fact->index]};
+        };
+        if (code.empty()) {
+            for (const auto& [words, seen] : written.words) {
+                const auto row = rowOf(words, seen);
+                if (row && seen.charts >= leastCharts) codes.shown.push_back(*row);
+                if (row && seen.charts < leastCharts) ++codes.notShown;
+            }
+            continue;
+        }
+        // Of several words for a code those that are most like a fact, and those that may be shown before others.
+        std::optional<Unmapped> best;
+        for (const bool shared : {true, false}) {
+            if (best) break;
+            for (const auto& [words, seen] : written.words) {
+                if ((seen.charts >= leastCharts) != shared) continue;
+                const auto row = rowOf(words, written.seen);
+                if (row && (!best || row->likeness > best->likeness)) best = row;
+            }
+            if (best && !shared) best->written.words.clear();
+        }
+        if (!best) continue;
+        best->written.system = system;
+        best->written.code = code;
+        if (mayShow(system, code, written.seen)) {
+            codes.shown.push_back(std::move(*best));
+        } else {
+            ++codes.notShown;
+        }
+    }
+    std::stable_sort(codes.shown.begin(), codes.shown.end(), [](const Unmapped& a, const Unmapped& b) {
         const auto key = [](const Unmapped& each) {
             return std::tuple(std::lround(each.likeness * 10), each.charts, each.criteria, each.count);
         };
         return key(b) < key(a);
     });
-    return all;
+    return codes;
 }
 
 /// Codes of a system and the facts that they seem to mean, as docs/site-overlay.md has them.
 std::string Audit::overlaySnippet(const std::vector<Unmapped>& unmapped) const {
+    const Vocabulary& vocabulary = knowledge_->vocabulary;
+    // A code of several spellings stands once, by the likeliest of its rows.
     std::map<std::string, std::map<std::string, const Unmapped*>> codes;
     for (const Unmapped& each : unmapped) {
-        if (!each.written.system.empty() && !each.written.code.empty())
-            codes[each.written.system].emplace(each.written.code, &each);
+        const auto& [system, code, words] = each.written;
+        if (mapping::isBlank(system) || code.empty()) continue;
+        const auto known = vocabulary.system(system);
+        codes[system].emplace(known ? vocabulary.comparedCode(*known, code) : code, &each);
     }
     std::string text = "{\n  \"codes\": {";
     std::string betweenSystems;
@@ -389,12 +481,16 @@ std::string Audit::overlaySnippet(const std::vector<Unmapped>& unmapped) const {
         name.string(system);
         text += std::exchange(betweenSystems, ",") + "\n    " + std::string(name.text()) + ": {";
         std::string between;
-        for (const auto& [code, each] : entries) {
+        for (const auto& [compared, each] : entries) {
+            const std::string& words = each->written.words;
             Writer key;
-            key.string(code);
+            key.string(each->written.code);
             Writer entry;
-            entry.beginObject().member("fact", each->fact->name).member("display", each->written.words);
-            if (each->likeness < surely) entry.member("role", "review");
+            entry.beginObject()
+                .member("fact", each->fact->name)
+                .member("display", words.empty() ? each->fact->label : words);
+            // Nobody can check words that are not shown.
+            if (each->likeness < surely || words.empty()) entry.member("role", "review");
             entry.endObject();
             text +=
                 std::exchange(between, ",") + "\n      " + std::string(key.text()) + ": " + std::string(entry.text());
@@ -443,40 +539,50 @@ std::string Audit::table(std::size_t failed) const {
                                         entry.unreadable, entry.implausible, entry.unconfirmed, entry.noUpperLimit})
             text += ' ' + number(value, 7);
         text += '\n';
-        std::vector<std::pair<std::size_t, std::string>> from;
-        for (const auto& [code, seen] : entry.codes)
-            from.emplace_back(seen.first, std::get<0>(code) + '|' + std::get<1>(code) +
-                                              (seen.second.empty() ? "" : " (" + seen.second + ")"));
-        std::stable_sort(from.begin(), from.end(), [](const auto& a, const auto& b) { return b.first < a.first; });
-        for (std::size_t i = 0; i < std::min(mostOfAFact, from.size()); ++i)
-            text += "    " + std::to_string(from[i].first) + " x " + printable(from[i].second) + '\n';
-        if (from.size() > mostOfAFact)
-            text += "    and " + std::to_string(from.size() - mostOfAFact) + " further codes\n";
+        Origins from = originsOf(*fact);
+        std::stable_sort(from.codes.begin(), from.codes.end(),
+                         [](const auto& a, const auto& b) { return b.count < a.count; });
+        for (std::size_t i = 0; i < std::min(mostOfAFact, from.codes.size()); ++i) {
+            const Origins::Code& code = from.codes[i];
+            text += "    " + std::to_string(code.count) + " x " + printable(code.system + '|' + code.code) +
+                    (code.display.empty() ? "" : " (" + printable(code.display) + ")") + '\n';
+        }
+        if (from.codes.size() > mostOfAFact)
+            text += "    and " + std::to_string(from.codes.size() - mostOfAFact) + " further codes\n";
+        if (from.codesNotShown > 0)
+            text += "    " + std::to_string(from.codesNotShown) + " x a code that one chart alone has\n";
         std::string units;
-        for (const auto& [unit, count] : entry.units)
-            units += (units.empty() ? "" : ", ") + printable(unit) + " (" + std::to_string(count) + ")";
+        for (const auto& [unit, total] : from.units)
+            units += (units.empty() ? "" : ", ") + printable(unit) + " (" + std::to_string(total) + ")";
         if (!units.empty()) text += "    in " + shorten(units, 200) + '\n';
+        if (from.unitsNotShown > 0)
+            text += "    " + std::to_string(from.unitsNotShown) + " x a unit that one chart alone has\n";
     }
     if (!without.empty()) text += "\nOn file in no chart: " + without + '\n';
 
-    const std::vector<Unmapped> codes = unmapped();
+    const auto [codes, notShown] = unmapped();
     text +=
         "\nCodes that the vocabulary does not know and whose words name a fact: " + std::to_string(codes.size()) + '\n';
     for (std::size_t i = 0; i < std::min(mostUnmapped, codes.size()); ++i) {
         const Unmapped& each = codes[i];
         const std::string code =
             each.written.code.empty() ? "(no code)" : each.written.system + '|' + each.written.code;
+        const std::string words =
+            each.written.words.empty() ? "(words of one chart)" : '"' + printable(each.written.words) + '"';
         text += "  " + percent(each.likeness) + "  " + printable(each.fact->name) + "  <- " + each.resourceType + ' ' +
-                printable(code) + " \"" + printable(each.written.words) + "\", " +
-                count(each.charts, "chart", "charts") + ", " + count(each.criteria, "criterion", "criteria") + '\n';
+                printable(code) + ' ' + words + ", " + count(each.charts, "chart", "charts") + ", " +
+                count(each.criteria, "criterion", "criteria") + '\n';
     }
     if (codes.size() > mostUnmapped) text += "  ... --format json lists all\n";
+    if (notShown > 0) text += "  (" + std::to_string(notShown) + " further that one chart alone has, not shown)\n";
     if (notKept_ > 0) text += "  (" + std::to_string(notKept_) + " further codes not looked at: too many)\n";
     if (!codes.empty())
         text += "\nAn overlay for these; read it before you use it (docs/site-overlay.md)\n" + overlaySnippet(codes);
 
     const std::vector<UnlockTally::Row> rows = unlocks_.rows();
     if (!rows.empty()) text += '\n' + tallyText(unlocks_, false);
+    if (charts_ < leastCharts)
+        text += "\nWhat one chart alone says in words of its own is never shown: an audit of one chart shows little.\n";
     std::string resources;
     for (const auto& [type, total] : resources_)
         resources += (resources.empty() ? "" : ", ") + type + ' ' + std::to_string(total);
@@ -517,24 +623,25 @@ std::string Audit::json(std::size_t failed) const {
                                                                            {"noUpperLimit", entry.noUpperLimit}};
         for (const auto& [name, value] : counts) writer.name(name).number(value);
         writer.name("codes").beginArray();
-        for (const auto& [code, seen] : entry.codes) {
-            writer.beginObject().member("system", std::get<0>(code)).member("code", std::get<1>(code));
-            if (!seen.second.empty()) writer.member("display", seen.second);
-            writer.name("count").number(seen.first).endObject();
+        const Origins from = originsOf(*fact);
+        for (const Origins::Code& code : from.codes) {
+            writer.beginObject().member("system", code.system).member("code", code.code);
+            if (!code.display.empty()) writer.member("display", code.display);
+            writer.name("count").number(code.count).endObject();
         }
-        writer.endArray().name("units").beginArray();
-        for (const auto& [unit, total] : entry.units)
+        writer.endArray().name("codesNotShown").number(from.codesNotShown).name("units").beginArray();
+        for (const auto& [unit, total] : from.units)
             writer.beginObject().member("unit", unit).name("count").number(total).endObject();
-        writer.endArray().endObject();
+        writer.endArray().name("unitsNotShown").number(from.unitsNotShown).endObject();
     }
     writer.endArray().name("unmapped").beginArray();
-    const std::vector<Unmapped> codes = unmapped();
+    const auto [codes, notShown] = unmapped();
     for (const Unmapped& each : codes) {
         writer.beginObject();
         if (!each.written.system.empty()) writer.member("system", each.written.system);
         if (!each.written.code.empty()) writer.member("code", each.written.code);
-        writer.member("words", each.written.words)
-            .member("resourceType", each.resourceType)
+        if (!each.written.words.empty()) writer.member("words", each.written.words);
+        writer.member("resourceType", each.resourceType)
             .member("fact", each.fact->name)
             .name("likeness")
             .number(percent(each.likeness))
@@ -546,7 +653,13 @@ std::string Audit::json(std::size_t failed) const {
             .number(each.criteria)
             .endObject();
     }
-    writer.endArray().name("codesNotKept").number(notKept_).name("unlocks").beginArray();
+    writer.endArray()
+        .name("unmappedNotShown")
+        .number(notShown)
+        .name("codesNotKept")
+        .number(notKept_)
+        .name("unlocks")
+        .beginArray();
     for (const UnlockTally::Row& row : unlocks_.rows())
         writer.beginObject()
             .member("fact", row.fact->name)

@@ -10,6 +10,7 @@
 
 #include "fhir/error.h"
 #include "fhir/json.h"
+#include "mapping/check.h"
 
 namespace cds_hooks {
 
@@ -68,7 +69,7 @@ KnowledgeFile siteFile(const std::filesystem::path& path) {
 }
 
 Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems,
-                        const std::optional<KnowledgeFile>& site) {
+                        const std::optional<KnowledgeFile>& site, std::optional<fhir::Date> today) {
     Knowledge knowledge;
     std::vector<KnowledgeFile> sorted = files;
     std::sort(sorted.begin(), sorted.end(),
@@ -94,9 +95,17 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
         if (file.name != "drugs.json") continue;
         parse(file, [&](fhir::json::Value root) { knowledge.vocabulary.readDrugs(file.name, root, problems); });
     }
+    std::optional<fhir::json::Document> overlay;
     if (site) {
-        parse(*site, [&](fhir::json::Value root) { knowledge.vocabulary.readOverlay(site->name, root, problems); });
+        try {
+            overlay.emplace(site->text);
+            // What a name means that stands twice is not guessed.
+            if (!mapping::FileCheck(site->name, problems).namesStandOnce(overlay->root())) overlay.reset();
+        } catch (const fhir::Error& error) {
+            problems.push_back({site->name, error.what()});
+        }
     }
+    if (overlay) knowledge.vocabulary.readOverlay(site->name, overlay->root(), problems);
     for (const KnowledgeFile& file : sorted) {
         if (file.name == "facts.json" || file.name == "drugs.json") continue;
         if (!isTrialFile(file.name)) {
@@ -117,15 +126,9 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     const bool anyTrial =
         std::any_of(sorted.begin(), sorted.end(), [](const KnowledgeFile& file) { return isTrialFile(file.name); });
     if (!anyTrial) problems.push_back({"rules/trials", "no trial file (NCT….json)"});
-    if (site) {
-        try {
-            const fhir::json::Document document(site->text);
-            knowledge.site = readSite(site->name, document.root(), knowledge.vocabulary, knowledge.trials, problems);
-        } catch (const fhir::Error&) {
-            // Broken JSON, which is reported above.
-        }
-        sorted.push_back(*site);
-    }
+    if (overlay)
+        knowledge.site = readSite(site->name, overlay->root(), knowledge.vocabulary, knowledge.trials, problems, today);
+    if (site) sorted.push_back(*site);
     knowledge.digest = digestOf(sorted);
     return knowledge;
 }

@@ -38,9 +38,11 @@ std::vector<KnowledgeFile> knowledgeIn(const std::filesystem::path& folder);
 /// The overlay of a site, under its file name. Errors: std::runtime_error when it cannot be read.
 KnowledgeFile siteFile(const std::filesystem::path& path);
 
-/// Reads and checks the files, and the overlay of a site. Errors: all problems at once, each with its place; the result
-/// is usable when there is none.
+/// Reads and checks the files, and the overlay of a site; its dates against `today` where that day is given. Errors:
+/// all problems at once, each with its place; the result is usable when there is none. An overlay in which a name
+/// stands twice is not read any further.
 Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<mapping::Problem>& problems,
-                        const std::optional<KnowledgeFile>& site = std::nullopt);
+                        const std::optional<KnowledgeFile>& site = std::nullopt,
+                        std::optional<fhir::Date> today = std::nullopt);
 
 }  // namespace cds_hooks

@@ -33,13 +33,14 @@ namespace {
 constexpr int usageOrKnowledgeError = 2;
 constexpr int someUnreadable = 3;
 
-/// Reads the knowledge, or says everything that is wrong with it.
-std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder, const std::string& site) {
+/// Reads the knowledge, or says everything that is wrong with it; the dates of the overlay against `today` where given.
+std::optional<cds_hooks::Knowledge> readKnowledge(const std::string& folder, const std::string& site,
+                                                  std::optional<fhir::Date> today = std::nullopt) {
     const std::vector<cds_hooks::KnowledgeFile> files =
         folder.empty() ? cds_hooks::embeddedKnowledge() : cds_hooks::knowledgeIn(folder);
     std::vector<mapping::Problem> problems;
     cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(
-        files, problems, site.empty() ? std::nullopt : std::optional(cds_hooks::siteFile(site)));
+        files, problems, site.empty() ? std::nullopt : std::optional(cds_hooks::siteFile(site)), today);
     for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
     if (!problems.empty()) {
         spdlog::error("{} problem(s) in the knowledge; nothing was evaluated", problems.size());
@@ -347,7 +348,8 @@ int run(int argc, char** argv) {
             return usageOrKnowledgeError;
         }
         if (check->parsed()) return checkTrials(knowledgeFolder, checked);
-        auto knowledge = readKnowledge(knowledgeFolder, checkSite->parsed() ? checkedSite : site);
+        auto knowledge = checkSite->parsed() ? readKnowledge(knowledgeFolder, checkedSite, cds_hooks::today())
+                                             : readKnowledge(knowledgeFolder, site);
         if (!knowledge) return usageOrKnowledgeError;
         if (version) {
             std::cout << "cd7match " << cds_hooks::programVersion() << ", knowledge " << knowledge->digest << " ("

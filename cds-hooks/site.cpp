@@ -1,53 +1,50 @@
 #include "cds-hooks/site.h"
 
 #include <algorithm>
-#include <initializer_list>
+#include <array>
 
-#include "fhir/date.h"
+#include "mapping/check.h"
 
 namespace cds_hooks {
 
 namespace {
 
-using fhir::json::Kind;
+/// Source: ClinicalTrials.gov, overall recruitment status, in lower case; "not yet enrolling" is another registry's
+/// word.
+constexpr std::array<std::string_view, 11> statuses{"recruiting",
+                                                    "not yet recruiting",
+                                                    "not yet enrolling",
+                                                    "enrolling by invitation",
+                                                    "active, not recruiting",
+                                                    "suspended",
+                                                    "completed",
+                                                    "terminated",
+                                                    "withdrawn",
+                                                    "temporarily closed",
+                                                    "unknown"};
+
 using fhir::json::Value;
 
-class SiteReader {
+class SiteReader : private mapping::FileCheck {
 public:
     SiteReader(std::string_view file, const mapping::Vocabulary& vocabulary, std::vector<rules::Trial>& trials,
-               std::vector<mapping::Problem>& problems)
-        : file_(file), vocabulary_(vocabulary), trials_(trials), problems_(problems) {}
+               std::vector<mapping::Problem>& problems, std::optional<fhir::Date> today)
+        : FileCheck(file, problems), vocabulary_(vocabulary), trials_(trials), today_(today) {}
 
     Site read(Value root) {
         if (!root.isObject()) {
             problem("/", "is not an object");
             return {};
         }
-        checkKeys(root, {"$comment", "codes", "upperLimits", "freshness", "trials", "orders", "referral"}, "");
+        checkKeys(root, {"$comment", "codes", "complete", "upperLimits", "freshness", "trials", "orders", "referral"},
+                  "");
         readTrials(root["trials"]);
         readOrders(root["orders"]);
-        if (root["referral"]) site_.referral = orderCode(root["referral"], "/referral");
+        if (root["referral"].node() != nullptr) site_.referral = orderCode(root["referral"], "/referral");
         return std::move(site_);
     }
 
 private:
-    void problem(const std::string& place, std::string message) {
-        problems_.push_back({std::string(file_) + ": " + place, std::move(message)});
-    }
-
-    void checkKeys(Value object, std::initializer_list<std::string_view> known, const std::string& place) {
-        for (const auto [name, ignored] : object.members()) {
-            if (std::find(known.begin(), known.end(), name) == known.end())
-                problem(place + '/' + std::string(name), "unknown key");
-        }
-    }
-
-    bool isObject(Value value, const std::string& place) {
-        if (value.isObject()) return true;
-        if (value) problem(place, "is not an object");
-        return false;
-    }
-
     void readTrials(Value trials) {
         if (!isObject(trials, "/trials")) return;
         std::vector<std::string> off;
@@ -61,12 +58,9 @@ private:
             }
             if (!isObject(entry, place)) continue;
             checkKeys(entry, {"enabled", "status", "coordinator"}, place);
-            if (const Value enabled = entry["enabled"]) {
-                if (enabled.kind() != Kind::boolean) problem(place + "/enabled", "is not true or false");
-                if (enabled.kind() == Kind::boolean && !enabled.isTrue()) off.emplace_back(id);
-            }
-            if (entry["status"]) readStatus(*trial, entry["status"], place + "/status");
-            if (entry["coordinator"]) readCoordinator(*trial, entry["coordinator"], place + "/coordinator");
+            if (!flag(entry["enabled"], true, place + "/enabled")) off.emplace_back(id);
+            readStatus(*trial, entry["status"], place + "/status");
+            readCoordinator(*trial, entry["coordinator"], place + "/coordinator");
         }
         std::erase_if(trials_, [&](const rules::Trial& trial) {
             return std::find(off.begin(), off.end(), trial.id) != off.end();
@@ -76,11 +70,18 @@ private:
     void readStatus(rules::Trial& trial, Value status, const std::string& place) {
         if (!isObject(status, place)) return;
         checkKeys(status, {"value", "asOf"}, place);
-        const std::string_view value = status["value"].text();
-        if (value.empty()) problem(place + "/value", "missing");
-        const auto asOf = fhir::Date::parse(status["asOf"].text());
-        if (!asOf) problem(place + "/asOf", "is not a date (YYYY-MM-DD)");
-        trial.recruitment = value;
+        trial.recruitment = text(status["value"], place + "/value");
+        // A status in other words would never say that the trial recruits.
+        if (!trial.recruitment.empty() &&
+            std::find(statuses.begin(), statuses.end(), trial.recruitment) == statuses.end())
+            problem(place + "/value", "'" + trial.recruitment +
+                                          "' is not a recruitment status of the registry, such as "
+                                          "recruiting, not yet recruiting or suspended");
+        const std::string_view day = text(status["asOf"], place + "/asOf");
+        const auto asOf = fhir::Date::parse(day);
+        if (!day.empty() && !asOf) problem(place + "/asOf", "is not a date (YYYY-MM-DD)");
+        if (asOf && today_ && *asOf > *today_)
+            problem(place + "/asOf", asOf->text() + " lies after today, " + today_->text());
         trial.recruitmentAsOf = asOf;
         trial.recruitmentNote = "as this site says";
     }
@@ -88,23 +89,20 @@ private:
     void readCoordinator(rules::Trial& trial, Value coordinator, const std::string& place) {
         if (!isObject(coordinator, place)) return;
         checkKeys(coordinator, {"name", "organization", "phone", "email"}, place);
-        std::string text;
+        std::string line;
         for (const std::string_view key : {"name", "organization", "phone", "email"}) {
-            const std::string_view part = coordinator[key].text();
-            if (!part.empty()) text += (text.empty() ? "" : ", ") + std::string(part);
+            const std::string_view part = textIfGiven(coordinator[key], place + '/' + std::string(key));
+            if (!part.empty()) line += (line.empty() ? "" : ", ") + std::string(part);
         }
-        if (text.empty()) problem(place, "names nobody");
-        trial.coordinator = text;
+        if (line.empty()) problem(place, "names nobody");
+        trial.coordinator = line;
     }
 
     OrderCode orderCode(Value entry, const std::string& place) {
         if (!isObject(entry, place)) return {};
         checkKeys(entry, {"system", "code", "display"}, place);
-        for (const std::string_view key : {"system", "code", "display"}) {
-            if (entry[key].text().empty()) problem(place + '/' + std::string(key), "missing");
-        }
-        return {std::string(entry["system"].text()), std::string(entry["code"].text()),
-                std::string(entry["display"].text())};
+        const auto part = [&](const std::string& key) { return std::string(text(entry[key], place + '/' + key)); };
+        return {part("system"), part("code"), part("display")};
     }
 
     void readOrders(Value orders) {
@@ -121,18 +119,18 @@ private:
         }
     }
 
-    std::string_view file_;
     const mapping::Vocabulary& vocabulary_;
     std::vector<rules::Trial>& trials_;
-    std::vector<mapping::Problem>& problems_;
+    std::optional<fhir::Date> today_;
     Site site_;
 };
 
 }  // namespace
 
 Site readSite(std::string_view file, Value root, const mapping::Vocabulary& vocabulary,
-              std::vector<rules::Trial>& trials, std::vector<mapping::Problem>& problems) {
-    return SiteReader(file, vocabulary, trials, problems).read(root);
+              std::vector<rules::Trial>& trials, std::vector<mapping::Problem>& problems,
+              std::optional<fhir::Date> today) {
+    return SiteReader(file, vocabulary, trials, problems, today).read(root);
 }
 
 }  // namespace cds_hooks

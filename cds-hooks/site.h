@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fhir/date.h"
 #include "fhir/json.h"
 #include "mapping/vocabulary.h"
 #include "rules/trial.h"
@@ -31,8 +32,10 @@ struct Site {
 
 /// Reads the parts of an overlay that speak of trials and orders, and switches off, renames and completes the trials
 /// accordingly. The rest of the file is read by mapping::Vocabulary::readOverlay; keys that neither knows are problems.
+/// A status that is dated after `today` is a problem where that day is given.
 /// Errors: every problem is added with its place ("site.json: /trials/NCT…/status/asOf: …").
 Site readSite(std::string_view file, fhir::json::Value root, const mapping::Vocabulary& vocabulary,
-              std::vector<rules::Trial>& trials, std::vector<mapping::Problem>& problems);
+              std::vector<rules::Trial>& trials, std::vector<mapping::Problem>& problems,
+              std::optional<fhir::Date> today = std::nullopt);
 
 }  // namespace cds_hooks

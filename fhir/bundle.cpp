@@ -434,6 +434,12 @@ void limitIssues(std::vector<Issue>& issues, std::size_t more) {
     if (more > 0) issues.push_back({"", "and " + std::to_string(more) + " more issues", more});
 }
 
+std::size_t countIssues(const std::vector<Issue>& issues) {
+    std::size_t count = 0;
+    for (const Issue& issue : issues) count += std::max<std::size_t>(issue.more, 1);
+    return count;
+}
+
 bool withholds(Value bundle) {
     if (holdsLessThanTotal(bundle)) return true;
     for (const Value entry : bundle["entry"].items()) {

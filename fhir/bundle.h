@@ -81,6 +81,9 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
 /// before.
 void limitIssues(std::vector<Issue>& issues, std::size_t more = 0);
 
+/// How many there are, with those that were cut.
+std::size_t countIssues(const std::vector<Issue>& issues);
+
 /// Whether a Bundle says that something was left out: by an OperationOutcome (as opposed to "nothing was found"), or
 /// by a total above what it holds.
 bool withholds(json::Value bundle);

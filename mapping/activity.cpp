@@ -152,7 +152,7 @@ private:
             const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
                 return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
             });
-            if (reads && !recognisable) reading_.unrecognisable[fact.index] = true;
+            if (reads && !recognisable && !means(matches_, fact)) reading_.unrecognisable[fact.index] = true;
         }
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];

@@ -112,7 +112,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
             const bool recognisable = std::any_of(systems.begin(), systems.end(), [&](std::size_t system) {
                 return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
             });
-            if (!recognisable) reading.unrecognisable[fact.index] = true;
+            if (!recognisable && !means(matches, fact)) reading.unrecognisable[fact.index] = true;
         }
 
         const bool statesRelapse =

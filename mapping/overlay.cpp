@@ -4,6 +4,8 @@
 #include <set>
 
 #include "fhir/date.h"
+#include "mapping/check.h"
+#include "mapping/observation.h"
 #include "mapping/vocabulary.h"
 
 namespace mapping {
@@ -12,33 +14,24 @@ using fhir::Rational;
 using fhir::json::Value;
 
 /// Applies what a site says about codes, upper limits and freshness, and collects everything that is wrong with it.
-class OverlayReader {
+class OverlayReader : private FileCheck {
 public:
     OverlayReader(std::string_view file, Vocabulary& vocabulary, std::vector<Problem>& problems)
-        : file_(file), vocabulary_(vocabulary), problems_(problems) {}
+        : FileCheck(file, problems), vocabulary_(vocabulary), ownRows_(vocabulary.rows_.size()) {}
 
     void read(Value root) {
         readCodes(root["codes"]);
+        readComplete(root["complete"], root["codes"]);
         readUpperLimits(root["upperLimits"]);
         readFreshness(root["freshness"]);
     }
 
 private:
-    void problem(const std::string& place, std::string message) {
-        problems_.push_back({std::string(file_) + ": " + place, std::move(message)});
-    }
-
     FactDefinition* factNamed(std::string_view name, const std::string& place) {
         const auto found = vocabulary_.factByName_.find(name);
         if (found != vocabulary_.factByName_.end()) return &vocabulary_.facts_[found->second];
-        problem(place, name.empty() ? "a fact is missing" : "unknown fact '" + std::string(name) + "'");
+        problem(place, "unknown fact '" + std::string(name) + "'");
         return nullptr;
-    }
-
-    bool isObject(Value value, const std::string& place) {
-        if (value.isObject()) return true;
-        if (value) problem(place, "is not an object");
-        return false;
     }
 
     std::size_t systemOf(std::string_view uri) {
@@ -55,13 +48,15 @@ private:
         if (!isObject(systems, "/codes")) return;
         for (const auto [uri, codes] : systems.members()) {
             const std::string place = "/codes/" + std::string(uri);
-            if (uri.empty()) problem(place, "a code system without its URI");
+            if (isBlank(uri)) problem(place, "a code system without its URI");
             if (!isObject(codes, place)) continue;
             const std::size_t system = systemOf(uri);
-            std::set<std::string_view> seen;
             for (const auto [code, entry] : codes.members()) {
                 const std::string where = place + '/' + std::string(code);
-                if (!seen.insert(code).second) problem(where, "stands twice");
+                if (isBlank(code)) problem(where, "an empty code");
+                // By another spelling, or under another URI of its system.
+                if (!seen_.emplace(system, vocabulary_.comparedCode(system, code)).second)
+                    problem(where, "is the same code as one above");
                 if (isObject(entry, where)) readCode(system, code, entry, where);
             }
         }
@@ -69,48 +64,106 @@ private:
 
     void readCode(std::size_t system, std::string_view code, Value entry, const std::string& place) {
         checkKeys(entry, {"fact", "display", "role", "value", "replace"}, place);
-        FactDefinition* fact = factNamed(entry["fact"].text(), place + "/fact");
-        if (entry["display"].text().empty()) problem(place + "/display", "a code without its display");
+        const std::string_view name = text(entry["fact"], place + "/fact");
+        FactDefinition* fact = name.empty() ? nullptr : factNamed(name, place + "/fact");
+        const std::string_view display = text(entry["display"], place + "/display");
         static constexpr std::array<std::pair<std::string_view, Role>, 4> roles{
             {{"accept", Role::accept}, {"review", Role::review}, {"reject", Role::reject}, {"answer", Role::answer}}};
         Role role = Role::accept;
-        if (const Value word = entry["role"]) {
+        if (const std::string_view word = textIfGiven(entry["role"], place + "/role"); !word.empty()) {
             const auto found =
-                std::find_if(roles.begin(), roles.end(), [&](const auto& known) { return known.first == word.text(); });
+                std::find_if(roles.begin(), roles.end(), [&](const auto& known) { return known.first == word; });
             if (found == roles.end()) {
-                problem(place + "/role", "'" + std::string(word.text()) + "' is not accept, review, reject or answer");
+                problem(place + "/role", "'" + std::string(word) + "' is not accept, review, reject or answer");
             } else {
                 role = found->second;
             }
         }
-        if ((role == Role::answer) != static_cast<bool>(entry["value"]))
+        const std::string_view value = textIfGiven(entry["value"], place + "/value");
+        if ((role == Role::answer) != (entry["value"].node() != nullptr))
             problem(place + "/value", "goes with the role answer, and the role answer with it");
+        const bool replaces = flag(entry["replace"], false, place + "/replace");
         if (fact == nullptr) return;
+        if (role == Role::answer && !value.empty() && !takesAnswer(*fact, value)) {
+            problem(place + "/value",
+                    "'" + std::string(value) + "' is no answer that '" + fact->name + "' can have" + answersOf(*fact));
+            return;
+        }
         std::vector<Match> before;
         vocabulary_.lookUp(system, code, before);
         const bool mapped = !before.empty();
-        if (mapped && !entry["replace"].isTrue()) {
+        if (mapped && !replaces) {
             std::string facts;
             for (const Match& match : before)
                 facts += (facts.empty() ? "" : ", ") + vocabulary_.facts_[match.fact].name;
             problem(place, "is a code of " + facts + " already; \"replace\": true takes it from there");
             return;
         }
-        const std::string_view name = vocabulary_.systemName(system);
-        const std::string key = name == "icd10" || name == "atc" ? plainCode(code) : std::string(code);
-        vocabulary_.answerValues_.push_back(std::make_unique<std::string>(entry["value"].text()));
+        vocabulary_.answerValues_.push_back(std::make_unique<std::string>(value));
         std::vector<Match> matches{
             {static_cast<std::uint16_t>(fact->index), role, false, *vocabulary_.answerValues_.back()}};
         // What the code meant elsewhere, it means no longer.
         for (const Match& match : before) {
             if (match.fact != fact->index) matches.push_back({match.fact, Role::reject, false, {}});
         }
-        vocabulary_.codes_[system].exact[key] = std::move(matches);
+        vocabulary_.codes_[system].exact[vocabulary_.comparedCode(system, code)] = std::move(matches);
         vocabulary_.rows_.push_back({static_cast<std::uint16_t>(fact->index), role, system, std::string(code),
-                                     std::string(entry["display"].text()), std::string(entry["value"].text())});
-        if (role == Role::accept &&
-            std::find(fact->systems.begin(), fact->systems.end(), system) == fact->systems.end())
-            fact->systems.push_back(system);
+                                     std::string(display), std::string(value)});
+    }
+
+    /// The words that results of the fact have by code: its values, or those of the vocabulary's own answer codes.
+    std::vector<std::string_view> wordsOf(const FactDefinition& fact) const {
+        if (fact.kind == Kind::coded) return {fact.values.begin(), fact.values.end()};
+        std::vector<std::string_view> words;
+        for (std::size_t i = 0; i < ownRows_; ++i) {
+            const CodeRow& row = vocabulary_.rows_[i];
+            if (row.fact != fact.index || row.role != Role::answer) continue;
+            if (std::find(words.begin(), words.end(), row.value) == words.end()) words.push_back(row.value);
+        }
+        return words;
+    }
+
+    /// Whether a code can answer the fact so: by one of those words, or by a number, which then stands without a unit.
+    bool takesAnswer(const FactDefinition& fact, std::string_view value) const {
+        const std::vector<std::string_view> words = wordsOf(fact);
+        if (std::find(words.begin(), words.end(), value) != words.end()) return true;
+        const bool isNumber = fact.kind == Kind::quantity || fact.kind == Kind::count;
+        return isNumber && isDecided(measure({value, {}, {}, {}, {}}, fact, vocabulary_).basis);
+    }
+
+    std::string answersOf(const FactDefinition& fact) const {
+        std::string list;
+        for (const std::string_view word : wordsOf(fact)) list += (list.empty() ? "" : ", ") + std::string(word);
+        return list.empty() ? list : ": " + list;
+    }
+
+    /// Silence in a code system says something of the facts that it is mapped to only where the site says that the
+    /// mapping is complete: one code is no proof that the others would have been recognised.
+    void readComplete(Value list, Value codes) {
+        if (!isArray(list, "/complete")) return;
+        std::set<std::string_view> seen;
+        std::size_t index = 0;
+        for (const Value item : list.items()) {
+            const std::string place = "/complete/" + std::to_string(index++);
+            const std::string_view uri = text(item, place);
+            if (uri.empty()) continue;
+            if (codes[uri].members().begin() == codes[uri].members().end()) {
+                problem(place, "'" + std::string(uri) + "' has no entry under codes");
+            } else if (!seen.insert(uri).second) {
+                problem(place, "'" + std::string(uri) + "' stands twice");
+            } else {
+                recognise(systemOf(uri));
+            }
+        }
+    }
+
+    /// Lets the facts that this overlay maps codes of a system to be recognised in it.
+    void recognise(std::size_t system) {
+        for (std::size_t row = ownRows_; row < vocabulary_.rows_.size(); ++row) {
+            if (vocabulary_.rows_[row].system != system || vocabulary_.rows_[row].role != Role::accept) continue;
+            std::vector<std::size_t>& systems = vocabulary_.facts_[vocabulary_.rows_[row].fact].systems;
+            if (std::find(systems.begin(), systems.end(), system) == systems.end()) systems.push_back(system);
+        }
     }
 
     void readUpperLimits(Value limits) {
@@ -118,7 +171,7 @@ private:
         for (const auto [name, list] : limits.members()) {
             const std::string place = "/upperLimits/" + std::string(name);
             FactDefinition* fact = factNamed(name, place);
-            if (!list.isArray()) problem(place, "is not a list");
+            isArray(list, place);
             if (fact == nullptr) continue;
             if (fact->kind != Kind::quantity) {
                 problem(place, "'" + fact->name + "' is no quantity and has no upper limit of normal");
@@ -141,42 +194,47 @@ private:
     }
 
     void readUpperLimit(FactDefinition& fact, Value entry, const std::string& place) {
-        if (!entry.isObject()) {
-            problem(place, "is not an object");
-            return;
-        }
+        if (!isObject(entry, place)) return;
         checkKeys(entry, {"value", "unit", "sex", "ageFrom", "ageTo"}, place);
         UpperLimit limit;
         const auto value = fhir::parseDecimal(entry["value"].text());
-        if (!value || *value <= 0) problem(place + "/value", "is not a positive number");
-        const std::string_view unit = vocabulary_.unitSpelling(entry["unit"].text());
-        const auto known = std::find_if(fact.units.begin(), fact.units.end(),
-                                        [&](const auto& each) { return each.first == unit && each.second; });
-        if (known == fact.units.end()) {
+        const bool isPositive = entry["value"].isNumber() && value && *value > 0;
+        if (!isPositive) problem(place + "/value", "is not a positive number");
+        const Value unit = entry["unit"];
+        const Measured measured =
+            measure({isPositive ? entry["value"].text() : "1", {}, unit.text(), {}, {}}, fact, vocabulary_);
+        if (unit.node() != nullptr && !unit.isString()) {
+            problem(place + "/unit", "is not a string");
+        } else if (!measured.factor) {
             std::string units;
             for (const auto& each : fact.units) {
                 if (each.second && !each.first.empty()) units += (units.empty() ? "" : ", ") + each.first;
             }
-            problem(place + "/unit", "'" + std::string(entry["unit"].text()) + "' is not one of " + units);
+            problem(place + "/unit", "'" + std::string(unit.text()) + "' is not one of " + units);
+        } else if (isPositive && measured.basis == Basis::implausible) {
+            problem(place + "/value", "no result of '" + fact.name + "' is believed outside " +
+                                          fhir::decimalText(*fact.plausible.low, 6) + " to " +
+                                          fhir::decimalText(*fact.plausible.high, 6) + ' ' + fact.unit);
         }
-        limit.sex = entry["sex"].text();
-        if (entry["sex"] && limit.sex != "male" && limit.sex != "female")
+        limit.sex = textIfGiven(entry["sex"], place + "/sex");
+        if (!limit.sex.empty() && limit.sex != "male" && limit.sex != "female")
             problem(place + "/sex", "'" + limit.sex + "' is not male or female");
         limit.ageFrom = years(entry["ageFrom"], limit.ageFrom, place + "/ageFrom");
         limit.ageTo = years(entry["ageTo"], limit.ageTo, place + "/ageTo");
         if (limit.ageFrom > limit.ageTo) problem(place + "/ageTo", "is below ageFrom");
-        if (!value || known == fact.units.end()) return;
-        limit.value = *value * *known->second;
+        if (!isPositive || !isDecided(measured.basis) || !measured.factor) return;
+        limit.value = *measured.value.high;
         fact.upperLimits.push_back(std::move(limit));
     }
 
     int years(Value value, int fallback, const std::string& place) {
-        if (!value) return fallback;
-        const std::string_view text = value.text();
+        if (value.node() == nullptr) return fallback;
+        const std::string_view digits = value.text();
         int number = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-        if (error == std::errc() && end == text.data() + text.size() && number >= 0 && number <= 150) return number;
-        problem(place, "'" + std::string(text) + "' is not an age in whole years");
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        const bool isWhole = value.isNumber() && error == std::errc() && end == digits.data() + digits.size();
+        if (isWhole && number >= 0 && number <= 150) return number;
+        problem(place, "'" + std::string(digits) + "' is not an age in whole years");
         return fallback;
     }
 
@@ -185,11 +243,11 @@ private:
         for (const auto [name, window] : windows.members()) {
             const std::string place = "/freshness/" + std::string(name);
             FactDefinition* fact = factNamed(name, place);
-            const std::string_view text = window.text();
+            const std::string_view words = window.text();
             int days = 0;
-            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), days);
-            if (error != std::errc() || std::string_view(end, text.data() + text.size()) != " days" || days <= 0) {
-                problem(place, "'" + std::string(text) + "' is not of the form '30 days'");
+            const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), days);
+            if (error != std::errc() || std::string_view(end, words.data() + words.size()) != " days" || days <= 0) {
+                problem(place, "'" + std::string(words) + "' is not of the form '30 days'");
             } else if (fact != nullptr && !fact->freshFor) {
                 problem(place, "'" + fact->name + "' does not go stale");
             } else if (fact != nullptr) {
@@ -198,16 +256,9 @@ private:
         }
     }
 
-    void checkKeys(Value entry, std::initializer_list<std::string_view> known, const std::string& place) {
-        for (const auto [name, ignored] : entry.members()) {
-            if (std::find(known.begin(), known.end(), name) == known.end())
-                problem(place + '/' + std::string(name), "unknown key");
-        }
-    }
-
-    std::string_view file_;
     Vocabulary& vocabulary_;
-    std::vector<Problem>& problems_;
+    std::size_t ownRows_;                                 ///< of the vocabulary, before those of the overlay
+    std::set<std::pair<std::size_t, std::string>> seen_;  ///< systems and codes of the overlay, as they are compared
 };
 
 void Vocabulary::readOverlay(std::string_view file, Value root, std::vector<Problem>& problems) {

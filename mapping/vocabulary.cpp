@@ -15,6 +15,11 @@ const Method* FactDefinition::method(std::string_view wanted) const {
     return found == methods.end() ? nullptr : &*found;
 }
 
+bool means(const std::vector<Match>& matches, const FactDefinition& fact) {
+    return std::any_of(matches.begin(), matches.end(),
+                       [&](const Match& match) { return match.fact == fact.index && match.role == Role::accept; });
+}
+
 std::string plainCode(std::string_view code) {
     std::string plain;
     plain.reserve(code.size());
@@ -140,6 +145,7 @@ private:
             if (first.empty()) problem("/systems/" + std::string(name), "names no system");
             vocabulary_.systems_.emplace_back(name, first);
         }
+        vocabulary_.publicSystems_ = vocabulary_.systems_.size();
         vocabulary_.codes_.resize(vocabulary_.systems_.size());
         vocabulary_.polarityByCode_.resize(vocabulary_.systems_.size());
     }
@@ -638,6 +644,29 @@ std::optional<std::size_t> Vocabulary::system(std::string_view uri) const {
     const auto found = systemByUri_.find(uri);
     if (found == systemByUri_.end()) return std::nullopt;
     return found->second;
+}
+
+std::string Vocabulary::comparedCode(std::size_t system, std::string_view code) const {
+    return isClassification(systems_[system].first) ? plainCode(code) : std::string(code);
+}
+
+std::string_view Vocabulary::displayOf(std::size_t fact, std::size_t system, std::string_view code) const {
+    const std::string compared = comparedCode(system, code);
+    const CodeRow* best = nullptr;
+    std::size_t bestLength = 0;
+    for (const CodeRow& row : rows_) {
+        if (row.fact != fact || row.system != system) continue;
+        const bool isPrefix = isClassification(systems_[system].first) && row.code.ends_with('-');
+        const std::string own = comparedCode(system, row.code.substr(0, row.code.size() - (isPrefix ? 1 : 0)));
+        if (isPrefix ? !compared.starts_with(own) : compared != own) continue;
+        // The longest row wins, and of two the later, which an overlay brought.
+        const std::size_t length = isPrefix ? own.size() : std::string::npos;
+        if (best == nullptr || length >= bestLength) best = &row;
+        bestLength = std::max(bestLength, length);
+    }
+    if (best != nullptr) return best->display;
+    const Ingredient* drug = ingredient(system, code);
+    return drug == nullptr ? std::string_view() : std::string_view(drug->display);
 }
 
 void Vocabulary::lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const {

@@ -154,6 +154,9 @@ struct Match {
     std::string_view value;  ///< of an answer
 };
 
+/// Whether a record with these codes is one of the fact, so that it leaves nothing open about it.
+bool means(const std::vector<Match>& matches, const FactDefinition& fact);
+
 /// A code with its display, for discovery, reports and tests.
 struct CodeRow {
     std::uint16_t fact = 0;
@@ -180,9 +183,18 @@ public:
     std::optional<std::size_t> system(std::string_view uri) const;
     std::string_view systemName(std::size_t system) const { return systems_[system].first; }
     std::string_view systemUri(std::size_t system) const { return systems_[system].second; }
+    /// Whether facts.json names the system: LOINC, SNOMED CT and the like, as opposed to one that an overlay brought.
+    bool isPublic(std::size_t system) const { return system < publicSystems_; }
+
+    /// A code as it is compared: of ICD-10 and ATC without dots and spaces, in upper case.
+    std::string comparedCode(std::size_t system, std::string_view code) const;
 
     /// What a code means, for every fact at most once. The longest row wins: C84.7A before C84.7-.
     void lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const;
+
+    /// The display of the row by which a code means a fact, or of the ingredient of a clinical drug; empty when there
+    /// is none.
+    std::string_view displayOf(std::size_t fact, std::size_t system, std::string_view code) const;
 
     /// Reads drugs.json: clinical drugs are looked up as their ingredients from then on. Errors: as for read().
     void readDrugs(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
@@ -232,7 +244,8 @@ private:
     Table<std::size_t> factByName_;
     std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI
     Table<std::size_t> systemByUri_;
-    std::vector<Codes> codes_;  ///< by system
+    std::size_t publicSystems_ = 0;  ///< how many of them facts.json names
+    std::vector<Codes> codes_;       ///< by system
     std::vector<CodeRow> rows_;
     std::vector<std::unique_ptr<std::string>> answerValues_;  ///< what Match::value points into
     Table<std::string> unitSynonyms_;

@@ -43,6 +43,9 @@ grep -q 'facts of the trials have a usable value' "$work/out" || fail "the audit
 status 3 "$program" audit "$story" "$work/missing.json" --as-of latest --format json
 grep -q '"failed":1' "$work/out" || fail "the audit does not count what could not be read"
 status 0 "$program" site check docs/site.example.json
+echo '{"trials":{"NCT07109518":{"status":{"value":"recruiting","asOf":"2999-01-01"}}}}' >"$work/site.json"
+status 2 "$program" site check "$work/site.json"
+grep -q 'asOf: 2999-01-01 lies after today' "$work/err" || fail "a status that lies ahead is not named"
 echo '{"upperLimits":{"nothing":[]}}' >"$work/site.json"
 status 2 "$program" replay "$story" --site "$work/site.json"
 grep -q "site.json: /upperLimits/nothing: unknown fact 'nothing'" "$work/err" || fail "a wrong overlay is not named"

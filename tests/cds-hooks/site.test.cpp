@@ -53,6 +53,22 @@ TEST_CASE("a site switches trials off, and says what it knows of recruitment and
     CHECK(detail.find("Coordinator: Trial &lt;office&gt;, +00 1") != std::string::npos);
 }
 
+TEST_CASE("a status that is dated after the day that is given is a problem, of a trial that is switched off too") {
+    const cds_hooks::KnowledgeFile site{
+        "site.json",
+        R"({"trials":{"NCT05995028":{"enabled":false,"status":{"value":"recruiting","asOf":"2025-11-03"}}}})"};
+    const auto problemsOn = [&](std::optional<fhir::Date> today) {
+        std::vector<mapping::Problem> problems;
+        cds_hooks::readKnowledge(cds_hooks::embeddedKnowledge(), problems, site, today);
+        return problems;
+    };
+    CHECK(problemsOn(std::nullopt).empty());
+    CHECK(problemsOn(support::day("2025-11-03")).empty());
+    REQUIRE(problemsOn(support::day("2025-11-02")).size() == 1);
+    CHECK(problemsOn(support::day("2025-11-02")).front().text() ==
+          "site.json: /trials/NCT05995028/status/asOf: 2025-11-03 lies after today, 2025-11-02");
+}
+
 TEST_CASE("the digest of the knowledge covers the overlay") {
     const std::string none = support::knowledge().digest;
     const std::string one = withSite(R"({"freshness":{"lvef":"100 days"}})").digest;
@@ -69,4 +85,10 @@ TEST_CASE("the example of the documentation is sound, and says what its page say
     CHECK(knowledge.site.referral->code == "REF-TRIAL");
     CHECK(knowledge.vocabulary.find("lvef")->freshFor == 180);
     CHECK(knowledge.vocabulary.find("alt")->upperLimits.size() == 3);
+    const auto recognised = [&](std::string_view system) {
+        const std::vector<std::size_t>& systems = knowledge.vocabulary.find("allogeneicTransplant")->systems;
+        return std::find(systems.begin(), systems.end(), knowledge.vocabulary.system(system)) != systems.end();
+    };
+    CHECK(recognised("https://procedures.example.org"));
+    CHECK_FALSE(recognised("http://www.ama-assn.org/go/cpt"));
 }

@@ -415,6 +415,12 @@ TEST_CASE("issues do not grow without bound") {
     CHECK(chart.observation.size() == 1'000);
     CHECK(chart.issues.size() < 300);
     CHECK(chart.issues.back().message.find("800 more issues") != std::string::npos);
+    CHECK(fhir::countIssues(chart.issues) == 1'000);
+    // Cut again, none of those that were cut before is forgotten.
+    std::vector<fhir::Issue> more = chart.issues;
+    more.push_back({"", "another"});
+    fhir::limitIssues(more);
+    CHECK(fhir::countIssues(more) == 1'001);
 }
 
 TEST_CASE("an outcome that says results were withheld limits the coverage, one that says nothing was found does not") {
