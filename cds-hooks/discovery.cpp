@@ -100,6 +100,9 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
 
 namespace {
 
+/// Of CDS Hooks; the element itself comes from the 3.0.0 ballot.
+constexpr std::string_view specificationVersion = "2.0.1";
+
 std::string_view descriptionOf(const Service& service) {
     return service.orders.empty()
                ? "Suggests CD7-directed CAR-T and CAR-NK trials that a patient may enter, with the reasons and what is "
@@ -116,11 +119,13 @@ std::string discoveryJson(const Knowledge& knowledge) {
     fhir::json::Writer writer;
     writer.beginObject().name("services").beginArray();
     for (const Service& service : services()) {
+        if (knowledge.trials.empty()) break;  // every trial is switched off: there is nothing to serve
         writer.beginObject()
             .member("hook", service.hook)
             .member("title", service.title)
             .member("description", descriptionOf(service))
             .member("id", service.id)
+            .member("version", specificationVersion)
             .name("prefetch")
             .beginObject();
         for (const PrefetchTemplate& prefetch : templates) writer.member(prefetch.key, prefetch.query);

@@ -2,12 +2,17 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -176,4 +181,114 @@ TEST_CASE("a draining service says that it is not ready, and a probe of it is no
     CHECK_EQ(status("/health/ready"), 503);
     CHECK_EQ(status("/health/live"), 200);
     CHECK_EQ(server.metrics().text().find("cd7match_requests_total{"), std::string::npos);
+}
+
+namespace {
+
+/// Breaks a text in one of the ways in which senders, proxies and attackers do.
+class Mutator {
+public:
+    explicit Mutator(std::uint32_t seed) : random_(seed) {}
+
+    std::string mutate(std::string text) {
+        for (int times = number(1, 2); times > 0 && !text.empty(); --times) {
+            const std::size_t at = place(text);
+            const std::size_t length = std::min<std::size_t>(static_cast<std::size_t>(number(1, 40)), text.size() - at);
+            switch (number(0, 8)) {
+                case 0:
+                    text[at] = static_cast<char>(number(0, 255));
+                    break;
+                case 1:
+                    text.erase(at, length);
+                    break;
+                case 2:
+                    text.insert(at, text.substr(place(text), length));
+                    break;
+                case 3:
+                    text.resize(at);
+                    break;
+                case 4:
+                    text.insert(at, pick({"null", "{}", "[]", "\"\"", "1e999", "-0", "true", ",", ":", "\\u0000",
+                                          "\xED\xA0\x80", "9999999999999999999999", "\"9999-99-99\"",
+                                          "{\"a\":", "[[[[[[[[", "}"}));
+                    break;
+                case 5:
+                    text.insert(at, std::string(static_cast<std::size_t>(number(1, 300)),
+                                                pick({"[", "{\"a\":", "0", "\\", "\""})[0]));
+                    break;
+                case 6:
+                    replaceOne(text, "\"entry\"", pick({"\"link\"", "\"total\"", "\"id\""}));
+                    break;
+                case 7:
+                    replaceFirst(
+                        text, pick({"\"prefetch\"", "\"patient\"", "Patient", "Condition", "Bundle", "draft", "final"}),
+                        pick({"\"other\"", "Patient", "Bundle", "OperationOutcome", "", "active"}));
+                    break;
+                default:
+                    replaceOne(text, pick({"{", "[", "\"", ":", "2025"}), pick({"[", "{", "null", "7", "-1"}));
+            }
+        }
+        return text;
+    }
+
+private:
+    int number(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
+    std::size_t place(const std::string& text) {
+        return std::uniform_int_distribution<std::size_t>(0, text.size() - 1)(random_);
+    }
+    std::string pick(const std::vector<std::string>& from) {
+        return from[static_cast<std::size_t>(number(0, static_cast<int>(from.size()) - 1))];
+    }
+    static void replaceFirst(std::string& text, const std::string& what, const std::string& with) {
+        const auto at = text.find(what);
+        if (at != std::string::npos) text.replace(at, what.size(), with);
+    }
+    void replaceOne(std::string& text, const std::string& what, const std::string& with) {
+        const auto at = text.find(what, place(text));
+        if (at != std::string::npos) text.replace(at, what.size(), with);
+    }
+
+    std::mt19937 random_;
+};
+
+}  // namespace
+
+TEST_CASE("a hundred thousand mutated requests are answered, and leave the service as it was") {
+    spdlog::set_level(spdlog::level::err);
+    const std::shared_ptr<const cds_hooks::Knowledge> knowledge(&support::knowledge(), [](const auto*) {});
+    cds_hooks::Server server({knowledge}, {}, [] { return support::day("2025-11-13"); });
+    const auto post = [&](const std::string& path, const std::string& body) {
+        return server.answer({"POST", path, "application/json", "", body});
+    };
+    const auto summary = [&] {
+        const Document document(post(service, patientView()).body);
+        for (const Value card : document.root()["cards"].items())
+            return std::string(card["summary"].text()) + std::string(card["detail"].text());
+        return std::string();
+    };
+    const std::string before = summary();
+    REQUIRE_FALSE(before.empty());
+    const std::vector<std::pair<std::string, std::string>> seeds{
+        {service, patientView()}, {service + "-order-sign", support::readFile("fixtures/hooks/order-sign.json")}};
+    constexpr std::uint32_t seed = 20251127;
+    Mutator mutator(seed);
+    std::map<int, std::size_t> statuses;
+    for (std::size_t i = 0; i < 100'000; ++i) {
+        const auto& [path, body] = seeds[i % seeds.size()];
+        const std::string mutated = mutator.mutate(body);
+        const cds_hooks::Answer answer = post(path, mutated);
+        ++statuses[answer.status];
+        const bool isLawful = answer.status == 200 || answer.status == 400 || answer.status == 412;
+        if (!isLawful) FAIL_CHECK("status " << answer.status << " for " << mutated);
+        const Document document(answer.body);
+        if (answer.status == 200 ? !document.root()["cards"].isArray() : !document.root()["issue"].isArray())
+            FAIL_CHECK("not an answer: " << answer.body);
+    }
+    spdlog::set_level(spdlog::level::info);
+    // All three must have been met, or the mutations were too harsh or too mild to tell anything.
+    for (const int status : {200, 400, 412}) {
+        CAPTURE(status);
+        CHECK_GT(statuses[status], 500);
+    }
+    CHECK_EQ(summary(), before);
 }
