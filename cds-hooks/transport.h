@@ -39,7 +39,7 @@ struct Limits {
     /// Threads that run the handler.
     std::size_t workers = 2;
     /// Complete requests that wait for a worker -> 503 with Retry-After.
-    std::size_t queue = 64;
+    std::size_t queue = 512;
 };
 
 /// Puts our transport beneath cpprestsdk's http_listener, and gives the next listener opened these limits.
