@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "cds-hooks/audit.h"
+#include "cds-hooks/configuration.h"
 #include "cds-hooks/ehr.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
@@ -233,6 +234,9 @@ int run(int argc, char** argv) {
     app.add_option("--site", site,
                    "Overlay of this site: local codes, upper limits, windows, trials (docs/site-overlay.md)")
         ->check(CLI::ExistingFile);
+    app.set_config("--config", "", "File with options (TOML), those of serve in its section [serve]")
+        ->envname("CD7MATCH_CONFIG");
+    app.allow_config_extras(CLI::config_extras_mode::error);
     bool version = false;
     app.add_flag("--version", version, "Name the program and its knowledge, and stop");
 
@@ -289,28 +293,19 @@ int run(int argc, char** argv) {
         "  cd7match audit charts/ --as-of latest --site site.json    # what the overlay leaves open");
 
     CLI::App* serve = app.add_subcommand("serve", "Answer CDS Hooks: GET /cds-services, POST /cds-services/cd7-trials");
-    cds_hooks::ServeOptions serveOptions;
-    std::string serveAsOf;
-    std::size_t mostBody = 64;
-    serve->add_option("--host", serveOptions.host, "Address to listen on")->capture_default_str();
-    serve->add_option("--port", serveOptions.port, "Port to listen on; 0 lets the system choose")
-        ->capture_default_str();
-    serve->add_option("--workers", serveOptions.limits.workers, "Threads that evaluate")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 256));
-    serve->add_option("--max-body", mostBody, "Largest request body, in MiB")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 1024));
-    serve->add_option("--as-of", serveAsOf, "Evaluate as of this day instead of today, for demonstrations");
-    serve
-        ->add_option("--origin", serveOptions.server.origins,
-                     "Origin of browsers that may read the answers (CORS), as https://ehr.example.org; may be repeated")
-        ->delimiter(',')
-        ->allow_extra_args(false);
-    serve->add_option("--smart-app", serveOptions.server.card.smartAppUrl,
-                      "Launch URL of a SMART app, linked in cards");
-    serve->add_option("--smart-app-label", serveOptions.server.card.smartAppLabel, "What that link says")
-        ->capture_default_str();
+    cds_hooks::Configuration configuration;
+    configuration.addTo(*serve);
+    bool printConfiguration = false;
+    serve->add_flag("--print-config", printConfiguration, "Print every option with its value, as a file for --config")
+        ->configurable(false);
+    serve->footer(
+        "Every option may also stand in the environment (CD7MATCH_PORT for --port) or in the section [serve] of the "
+        "file\n"
+        "that --config names. SIGHUP loads knowledge and overlay again; SIGTERM finishes the requests in flight.\n"
+        "Examples:\n"
+        "  cd7match serve --port 8080\n"
+        "  cd7match --site site.json serve --origin https://ehr.example.org\n"
+        "  cd7match serve --print-config > cd7match.toml && cd7match --config cd7match.toml serve");
 
     CLI::App* ehr = app.add_subcommand(
         "ehr-table", "Print what an analyst types into an EHR that does not read discovery, as Markdown tables");
@@ -348,6 +343,15 @@ int run(int argc, char** argv) {
             return usageOrKnowledgeError;
         }
         if (check->parsed()) return checkTrials(knowledgeFolder, checked);
+        if (serve->parsed()) {
+            const std::vector<mapping::Problem> problems = configuration.problems();
+            for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
+            if (!problems.empty()) return usageOrKnowledgeError;
+            if (printConfiguration) {
+                std::cout << configuration.text(*serve);
+                return 0;
+            }
+        }
         auto knowledge = checkSite->parsed() ? readKnowledge(knowledgeFolder, checkedSite, cds_hooks::today())
                                              : readKnowledge(knowledgeFolder, site);
         if (!knowledge) return usageOrKnowledgeError;
@@ -364,10 +368,6 @@ int run(int argc, char** argv) {
         }
         if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
         if (serve->parsed()) {
-            if (serveAsOf == "latest")
-                throw CLI::ValidationError("--as-of", "a service evaluates as of a date or today, not latest");
-            if (!serveAsOf.empty()) serveOptions.server.asOf = readAsOf(serveAsOf);
-            serveOptions.limits.bodyBytes = mostBody << 20U;
             bool isFirst = true;
             const auto load = [&]() -> std::optional<cds_hooks::Served> {
                 auto loaded =
@@ -375,7 +375,7 @@ int run(int argc, char** argv) {
                 if (!loaded) return std::nullopt;
                 return cds_hooks::Served{std::make_shared<const cds_hooks::Knowledge>(std::move(*loaded))};
             };
-            return cds_hooks::serve(load, serveOptions);
+            return cds_hooks::serve(load, configuration.options());
         }
         cds_hooks::ChartOptions charts;
         charts.paths = paths;

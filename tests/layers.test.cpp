@@ -64,14 +64,19 @@ bool isIn(std::string_view file, std::string_view room) {
     return file.starts_with(room) || file.starts_with("tests/" + std::string(room));
 }
 
-const std::array<Library, 4> libraries{{
+const std::array<Library, 5> libraries{{
     {{"cpprest/", "pplx/"},
      [](std::string_view file) {
          return isIn(file, "cds-hooks/") && (stem(file) == "transport" || stem(file) == "listener");
      },
      "the transport and listener of cds-hooks"},
     {{"rapidjson/"}, [](std::string_view file) { return isIn(file, "fhir/"); }, "fhir"},
-    {{"CLI/"}, [](std::string_view file) { return file == "cds-hooks/main.cpp"; }, "cds-hooks/main.cpp"},
+    {{"CLI/"},
+     [](std::string_view file) {
+         return isIn(file, "cds-hooks/") && (stem(file) == "main" || stem(file) == "configuration");
+     },
+     "cds-hooks/main.cpp and the configuration"},
+    {{"prometheus/"}, [](std::string_view file) { return file == "cds-hooks/metrics.cpp"; }, "cds-hooks/metrics.cpp"},
     {{"curl/"}, [](std::string_view file) { return isIn(file, "fhir/") && stem(file) == "client"; }, "fhir/client"},
 }};
 

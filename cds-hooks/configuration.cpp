@@ -1,0 +1,126 @@
+#include "cds-hooks/configuration.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <sstream>
+#include <type_traits>
+
+namespace cds_hooks {
+
+namespace {
+
+/// "--max-body" is CD7MATCH_MAX_BODY in the environment.
+std::string environmentName(std::string option) {
+    option.erase(0, option.find_first_not_of('-'));
+    std::transform(option.begin(), option.end(), option.begin(), [](char c) {
+        return c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    });
+    return "CD7MATCH_" + option;
+}
+
+/// An origin as browsers send it: scheme, host and port, nothing behind.
+bool isOrigin(const std::string& text) {
+    if (text == "*") return true;
+    const std::size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
+    return scheme > 0 && text.size() > scheme && text.find_first_of("/?# \t\r\n", scheme) == std::string::npos;
+}
+
+bool isUrl(const std::string& text) {
+    return (text.starts_with("https://") || text.starts_with("http://")) &&
+           text.find_first_of(" \t\r\n\"<>") == std::string::npos;
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+    return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(seconds * 1000));
+}
+
+}  // namespace
+
+void Configuration::addTo(CLI::App& serve) {
+    const auto add = [&](const std::string& name, auto& value, const std::string& description) {
+        CLI::Option* option = serve.add_option(name, value, description)->envname(environmentName(name));
+        // A list without a value would be written down as one.
+        if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::vector<std::string>>)
+            option->capture_default_str();
+        return option;
+    };
+    add("--host", host_, "Address to listen on");
+    add("--port", port_, "Port to listen on; 0 lets the system choose");
+    add("--workers", workers_, "Threads that evaluate");
+    add("--queue", queue_, "Requests that may wait for one of them; more are answered 503");
+    add("--connections", connections_, "Open connections; more wait until one closes");
+    add("--max-body", mostBody_, "Largest request body, in MiB");
+    add("--idle-timeout", idle_, "Seconds that a connection may wait for a request");
+    add("--read-timeout", read_, "Seconds that a header, and then a body, may take to arrive");
+    add("--write-timeout", write_, "Seconds that a client may take to accept an answer");
+    add("--drain-timeout", drain_, "Seconds that requests in flight have to finish when the service stops");
+    add("--as-of", asOf_, "Evaluate as of this day instead of today, for demonstrations");
+    add("--origin", origins_,
+        "Origin of browsers that may read the answers (CORS), as https://ehr.example.org; may be repeated")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    add("--smart-app", card_.smartAppUrl, "Launch URL of a SMART app, linked in cards");
+    add("--smart-app-label", card_.smartAppLabel, "What that link says");
+}
+
+std::vector<mapping::Problem> Configuration::problems() const {
+    std::vector<mapping::Problem> problems;
+    const auto check = [&](bool holds, const std::string& option, const std::string& message) {
+        if (!holds) problems.push_back({option, message});
+    };
+    const auto checkRange = [&](const std::string& option, double value, double least, double most) {
+        check(value >= least && value <= most, option,
+              fmt::format("{} does not lie between {} and {}", value, least, most));
+    };
+    check(!host_.empty(), "--host", "is empty");
+    checkRange("--port", port_, 0, 65535);
+    checkRange("--workers", static_cast<double>(workers_), 1, 256);
+    checkRange("--queue", static_cast<double>(queue_), 1, 100'000);
+    checkRange("--connections", static_cast<double>(connections_), 1, 100'000);
+    checkRange("--max-body", static_cast<double>(mostBody_), 1, 1024);
+    checkRange("--idle-timeout", idle_, 0.1, 3600);
+    checkRange("--read-timeout", read_, 0.1, 3600);
+    checkRange("--write-timeout", write_, 0.1, 3600);
+    checkRange("--drain-timeout", drain_, 0, 3600);
+    check(asOf_ == "today" || fhir::Date::parse(asOf_), "--as-of", "'" + asOf_ + "' is neither today nor YYYY-MM-DD");
+    for (const std::string& origin : origins_)
+        check(isOrigin(origin), "--origin", "'" + origin + "' is not an origin, as https://ehr.example.org");
+    check(card_.smartAppUrl.empty() || isUrl(card_.smartAppUrl), "--smart-app",
+          "'" + card_.smartAppUrl + "' is not an absolute URL");
+    check(!card_.smartAppLabel.empty(), "--smart-app-label", "is empty");
+    return problems;
+}
+
+ServeOptions Configuration::options() const {
+    ServeOptions options;
+    options.host = host_;
+    options.port = static_cast<std::uint16_t>(port_);
+    options.limits.workers = workers_;
+    options.limits.queue = queue_;
+    options.limits.connections = connections_;
+    options.limits.bodyBytes = mostBody_ << 20U;
+    options.limits.idle = milliseconds(idle_);
+    options.limits.read = milliseconds(read_);
+    options.limits.write = milliseconds(write_);
+    options.limits.drain = milliseconds(drain_);
+    if (asOf_ != "today") options.server.asOf = fhir::Date::parse(asOf_);
+    options.server.origins = origins_;
+    options.server.card = card_;
+    return options;
+}
+
+std::string Configuration::text(const CLI::App& serve) const {
+    std::istringstream lines(serve.config_to_str(true, true));
+    std::string text = "[serve]\n";
+    for (std::string line; std::getline(lines, line);) {
+        // An empty list would be read back as one empty value.
+        if (line == "origin=\"\"") line = "# origin=[]";
+        text += line + '\n';
+    }
+    return text;
+}
+
+}  // namespace cds_hooks

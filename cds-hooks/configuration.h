@@ -1,0 +1,45 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cds-hooks/serve.h"
+#include "mapping/vocabulary.h"
+
+namespace cds_hooks {
+
+/// The options of `serve`. Each may stand on the command line, in the environment (`--max-body` is CD7MATCH_MAX_BODY),
+/// or in the section [serve] of the file that `--config` names; the first of these counts.
+class Configuration {
+public:
+    /// Declares the options; this must outlive the command.
+    void addTo(CLI::App& serve);
+
+    /// Everything that is wrong with the values, each by its option; nothing when they can be used.
+    std::vector<mapping::Problem> problems() const;
+
+    /// The values. There must be no problems.
+    ServeOptions options() const;
+
+    /// Every option with its value, as a file for `--config`; what may hold a secret is hidden.
+    std::string text(const CLI::App& serve) const;
+
+private:
+    std::string host_ = "127.0.0.1";
+    int port_ = 8080;
+    std::size_t workers_ = 2;
+    std::size_t queue_ = 512;
+    std::size_t connections_ = 1024;
+    std::size_t mostBody_ = 64;  ///< MiB
+    double idle_ = 60;           ///< seconds, as the following
+    double read_ = 30;
+    double write_ = 30;
+    double drain_ = 10;
+    std::string asOf_ = "today";
+    std::vector<std::string> origins_;
+    CardOptions card_;
+};
+
+}  // namespace cds_hooks
