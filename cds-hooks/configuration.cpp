@@ -12,6 +12,8 @@ namespace cds_hooks {
 
 namespace {
 
+constexpr std::string_view noStore = "none";
+
 /// "--max-body" is CD7MATCH_MAX_BODY in the environment.
 std::string environmentName(std::string option) {
     option.erase(0, option.find_first_not_of('-'));
@@ -44,7 +46,7 @@ void Configuration::addTo(CLI::App& serve) {
         CLI::Option* option = serve.add_option(name, value, description)->envname(environmentName(name));
         // A list without a value would be written down as one.
         if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::vector<std::string>>)
-            option->capture_default_str();
+            option->capture_default_str()->take_last();
         return option;
     };
     add("--host", host_, "Address to listen on");
@@ -64,6 +66,11 @@ void Configuration::addTo(CLI::App& serve) {
         ->allow_extra_args(false);
     add("--smart-app", card_.smartAppUrl, "Launch URL of a SMART app, linked in cards");
     add("--smart-app-label", card_.smartAppLabel, "What that link says");
+    add("--store", store_, "File (SQLite) in which cards and their feedback are kept; none keeps nothing");
+    add("--keep-comments", keepComments_, "Keep what users write in feedback, which may name patients");
+    add("--throttle-days", throttleDays_, "Show a patient's card to a user once in so many days; 0 shows every card");
+    add("--throttle-secret", throttleSecret_,
+        "File with a secret of at least 32 bytes, under which the throttle knows patients and users");
 }
 
 std::vector<mapping::Problem> Configuration::problems() const {
@@ -91,6 +98,17 @@ std::vector<mapping::Problem> Configuration::problems() const {
     check(card_.smartAppUrl.empty() || isUrl(card_.smartAppUrl), "--smart-app",
           "'" + card_.smartAppUrl + "' is not an absolute URL");
     check(!card_.smartAppLabel.empty(), "--smart-app-label", "is empty");
+    check(!store_.empty(), "--store", "there is no usual place for it here: name a file, or none");
+    checkRange("--throttle-days", throttleDays_, 0, 3650);
+    if (throttleDays_ > 0) {
+        check(store_ != noStore, "--throttle-days", "needs a --store");
+        try {
+            check(readWholeFile(throttleSecret_).size() >= Throttle::shortestSecret, "--throttle-secret",
+                  "holds less than 32 bytes");
+        } catch (const std::exception& error) {
+            check(false, "--throttle-secret", error.what());
+        }
+    }
     return problems;
 }
 
@@ -109,6 +127,10 @@ ServeOptions Configuration::options() const {
     if (asOf_ != "today") options.server.asOf = fhir::Date::parse(asOf_);
     options.server.origins = origins_;
     options.server.card = card_;
+    options.server.keepComments = keepComments_;
+    if (store_ != noStore) options.store = store_;
+    options.throttleDays = throttleDays_;
+    options.throttleSecret = throttleSecret_;
     return options;
 }
 

@@ -40,6 +40,10 @@ private:
     std::string asOf_ = "today";
     std::vector<std::string> origins_;
     CardOptions card_;
+    std::string store_ = usualStore();
+    bool keepComments_ = false;
+    int throttleDays_ = 0;
+    std::string throttleSecret_;
 };
 
 }  // namespace cds_hooks

@@ -19,11 +19,13 @@
 #include "cds-hooks/audit.h"
 #include "cds-hooks/configuration.h"
 #include "cds-hooks/ehr.h"
+#include "cds-hooks/feedback.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
 #include "cds-hooks/screening.h"
 #include "cds-hooks/serve.h"
+#include "cds-hooks/store.h"
 #include "fhir/bundle.h"
 #include "fhir/error.h"
 #include "mapping/fact.h"
@@ -307,6 +309,18 @@ int run(int argc, char** argv) {
         "  cd7match --site site.json serve --origin https://ehr.example.org\n"
         "  cd7match serve --print-config > cd7match.toml && cd7match --config cd7match.toml serve");
 
+    CLI::App* feedback = app.add_subcommand("feedback", "Say what clinicians did with the cards, by trial and month");
+    std::string store = cds_hooks::usualStore();
+    std::string since = "1970-01-01";
+    std::string until = "today";
+    std::string feedbackFormat = "table";
+    feedback->add_option("--store", store, "File in which serve keeps it")->capture_default_str();
+    feedback->add_option("--since", since, "First day, YYYY-MM-DD")->capture_default_str();
+    feedback->add_option("--until", until, "Last day, YYYY-MM-DD or today")->capture_default_str();
+    feedback->add_option("--format", feedbackFormat, "table or csv")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"table", "csv"}));
+
     CLI::App* ehr = app.add_subcommand(
         "ehr-table", "Print what an analyst types into an EHR that does not read discovery, as Markdown tables");
     std::string baseUrl = "https://cds.example.org";
@@ -362,6 +376,18 @@ int run(int argc, char** argv) {
         }
         if (checkSite->parsed()) return describeSite(*knowledge);
         if (list->parsed()) return listTrials(*knowledge);
+        if (feedback->parsed()) {
+            const auto from = readAsOf(since);
+            const auto to = readAsOf(until);
+            if (!from || !to) throw CLI::ValidationError("--since, --until", "latest is no day");
+            if (!std::filesystem::exists(store)) {
+                spdlog::error("{}: there is no such store", store);
+                return usageOrKnowledgeError;
+            }
+            const std::vector<cds_hooks::FeedbackRow> rows = cds_hooks::Store(store).rows(*from, *to);
+            std::cout << (feedbackFormat == "csv" ? cds_hooks::feedbackCsv(rows) : cds_hooks::feedbackTable(rows));
+            return 0;
+        }
         if (ehr->parsed()) {
             std::cout << cds_hooks::ehrTable(*knowledge, baseUrl);
             return 0;

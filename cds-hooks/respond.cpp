@@ -239,6 +239,12 @@ Answer outcome(int status, std::string_view code, std::string_view message) {
     return {status, std::string(writer.text()), "application/json", {}};
 }
 
+Answer onlyTakes(std::string_view method) {
+    Answer answer = outcome(405, "not-supported", "this path takes " + std::string(method));
+    answer.headers.emplace_back("Allow", std::string(method));
+    return answer;
+}
+
 Answer respondToHook(const Knowledge& knowledge, const Service& service, std::string_view body, fhir::Date asOf,
                      const std::string& cardUuid, const RespondOptions& options, Trace& trace) {
     static const Answer nothing{200, R"({"cards":[]})", "application/json", {}};
@@ -299,7 +305,8 @@ std::optional<Place> placeOf(const Knowledge& knowledge, std::string_view path) 
     return service == nullptr ? std::nullopt : std::optional(Place{"POST", service, nullptr});
 }
 
-/// Whether the body says that it is JSON, or does not say what it is.
+}  // namespace
+
 bool isJson(std::string_view contentType) {
     std::string type(contentType.substr(0, contentType.find(';')));
     std::transform(type.begin(), type.end(), type.begin(),
@@ -308,8 +315,6 @@ bool isJson(std::string_view contentType) {
     return type.empty() || type == "application/json" || type.ends_with("+json");
 }
 
-}  // namespace
-
 Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date asOf, const RespondOptions& options,
                Trace& trace) {
     const std::optional<Place> place = placeOf(knowledge, request.path);
@@ -317,11 +322,7 @@ Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date as
     trace.service = place->service != nullptr ? place->service->id
                     : place->form != nullptr  ? "questionnaire"
                                               : "discovery";
-    if (request.method != place->method) {
-        Answer answer = outcome(405, "not-supported", "this path takes " + std::string(place->method));
-        answer.headers.emplace_back("Allow", std::string(place->method));
-        return answer;
-    }
+    if (request.method != place->method) return onlyTakes(place->method);
     if (place->form != nullptr)
         return {200, questionnaireJson(*place->form, knowledge.vocabulary), "application/fhir+json", {}};
     if (place->service == nullptr) return {200, discoveryJson(knowledge), "application/json", {}};

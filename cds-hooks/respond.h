@@ -50,7 +50,13 @@ Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date as
 Answer respondToHook(const Knowledge& knowledge, const Service& service, std::string_view body, fhir::Date asOf,
                      const std::string& cardUuid, const RespondOptions& options, Trace& trace);
 
+/// Whether a content type is JSON, or says nothing.
+bool isJson(std::string_view contentType);
+
 /// An OperationOutcome with one issue. `code` is one of FHIR R4's value set issue-type.
 Answer outcome(int status, std::string_view code, std::string_view message);
+
+/// 405 for a path that takes one method.
+Answer onlyTakes(std::string_view method);
 
 }  // namespace cds_hooks

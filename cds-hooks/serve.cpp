@@ -5,6 +5,12 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
 #include <utility>
 
 #include "cds-hooks/listener.h"
@@ -12,9 +18,17 @@
 
 namespace cds_hooks {
 
+namespace {
+
+std::int64_t secondsSince1970() {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    return seconds.time_since_epoch().count();
+}
+
+}  // namespace
+
 fhir::Date today() {
-    const auto days = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
-    return fhir::Date::ofDays(static_cast<std::int32_t>(days.time_since_epoch().count()));
+    return fhir::Date::ofDays(static_cast<std::int32_t>(secondsSince1970() / 86'400));
 }
 
 namespace {
@@ -47,12 +61,41 @@ void reload(const Load& load, Server& server) {
 
 }  // namespace
 
+std::string usualStore() {
+    const auto variable = [](const char* name) {
+        const char* const value = std::getenv(name);
+        return std::filesystem::path(value == nullptr ? "" : value);
+    };
+    std::filesystem::path folder = variable("STATE_DIRECTORY");
+    if (folder.empty()) {
+        folder = variable("XDG_STATE_HOME");
+        if (folder.empty() && !variable("HOME").empty()) folder = variable("HOME") / ".local" / "state";
+        if (folder.empty()) return {};
+        folder /= "cd7match";
+    }
+    return folder / "feedback.db";
+}
+
+std::string readWholeFile(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream || !std::filesystem::is_regular_file(path)) throw std::runtime_error(path + ": cannot be read");
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
 int serve(const Load& load, const ServeOptions& options) {
     const sigset_t signals = blockSignals();
     std::optional<Served> served = load();
     if (!served) return 2;
     const std::string digest = served->knowledge->digest;
-    Server server(std::move(*served), options.server, today);
+    ServerOptions serverOptions = options.server;
+    if (!options.store.empty()) {
+        std::filesystem::create_directories(std::filesystem::absolute(options.store).parent_path());
+        serverOptions.store = std::make_shared<Store>(options.store);
+        if (options.throttleDays > 0)
+            serverOptions.throttle = std::make_shared<Throttle>(
+                *serverOptions.store, readWholeFile(options.throttleSecret), options.throttleDays);
+    }
+    Server server(std::move(*served), std::move(serverOptions), secondsSince1970);
     Listener listener(options.host, options.port, options.limits,
                       [&](const Request& request) { return server.answer(request); });
     spdlog::info("cd7match {} with knowledge {} listens on http://{}:{}/cds-services", programVersion(), digest,

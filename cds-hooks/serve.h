@@ -16,6 +16,9 @@ struct ServeOptions {
     std::uint16_t port = 8080;
     Limits limits;
     ServerOptions server;
+    std::string store;           ///< file of the store; none when empty
+    int throttleDays = 0;        ///< 0: no throttle
+    std::string throttleSecret;  ///< file with at least Throttle::shortestSecret bytes
 };
 
 /// The current day in UTC. The edge of the program asks; nothing inside it does.
@@ -24,6 +27,14 @@ fhir::Date today();
 /// Reads everything that may be exchanged while the service runs. Nothing, having logged every problem, when it is not
 /// usable.
 using Load = std::function<std::optional<Served>()>;
+
+/// Where feedback is kept unless another place is named: in the folder for state of the service manager
+/// (STATE_DIRECTORY), of the desktop (XDG_STATE_HOME/cd7match) or of the user (~/.local/state/cd7match). Empty when
+/// there is none of them.
+std::string usualStore();
+
+/// The whole file. Errors: std::runtime_error names it.
+std::string readWholeFile(const std::string& path);
 
 /// Serves until SIGINT or SIGTERM, then finishes the requests in flight. SIGHUP loads again: what is sound replaces
 /// what was served, all at once; otherwise everything stays as it was. Returns the exit status, 2 when the first

@@ -1,11 +1,13 @@
 #include "cds-hooks/server.h"
 
-#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "cds-hooks/feedback.h"
+#include "fhir/error.h"
 #include "fhir/json.h"
 
 namespace cds_hooks {
@@ -36,10 +38,20 @@ std::string_view methodsOf(std::string_view path) {
     return findService(path.substr(0, path.find('/'))) != nullptr ? "POST" : "";
 }
 
+/// "/cds-services/{id}/feedback" of one of our services.
+bool isFeedback(std::string_view path) {
+    static constexpr std::string_view services = "/cds-services/";
+    static constexpr std::string_view feedback = "/feedback";
+    if (!path.starts_with(services) || !path.ends_with(feedback)) return false;
+    path.remove_prefix(services.size());
+    path.remove_suffix(feedback.size());
+    return findService(path) != nullptr;
+}
+
 }  // namespace
 
-Server::Server(Served served, ServerOptions options, std::function<fhir::Date()> today)
-    : options_(std::move(options)), today_(std::move(today)) {
+Server::Server(Served served, ServerOptions options, std::function<std::int64_t()> now)
+    : options_(std::move(options)), now_(std::move(now)) {
     serve(std::move(served));
 }
 
@@ -79,11 +91,7 @@ Answer Server::answerOf(const Request& request, Trace& trace) {
     const Served current = served();
     if (request.path == livePath || request.path == readyPath || request.path == metricsPath) {
         trace.service = "operations";
-        if (request.method != "GET") {
-            Answer answer = outcome(405, "not-supported", "this path takes GET");
-            answer.headers.emplace_back("Allow", "GET");
-            return answer;
-        }
+        if (request.method != "GET") return onlyTakes("GET");
         if (request.path == metricsPath) return {200, metrics_.text(), "text/plain; version=0.0.4", {}};
         if (request.path == livePath) return health(200, "live", current);
         const std::scoped_lock lock(mutex_);
@@ -99,7 +107,54 @@ Answer Server::answerOf(const Request& request, Trace& trace) {
                           {"Access-Control-Max-Age", "600"}};
         return answer;
     }
-    return respond(*current.knowledge, request, options_.asOf ? *options_.asOf : today_(), {options_.card, {}}, trace);
+    if (isFeedback(request.path)) {
+        trace.service = "feedback";
+        return request.method == "POST" ? takeFeedback(request) : onlyTakes("POST");
+    }
+    RespondOptions options{options_.card, {}};
+    if (options_.store != nullptr) options.mayShow = [this](const Showing& showing) { return mayShow(showing); };
+    return respond(*current.knowledge, request, today(), options, trace);
+}
+
+fhir::Date Server::today() const {
+    constexpr std::int64_t secondsPerDay = 86'400;
+    return options_.asOf ? *options_.asOf : fhir::Date::ofDays(static_cast<std::int32_t>(now_() / secondsPerDay));
+}
+
+Answer Server::takeFeedback(const Request& request) {
+    if (options_.store == nullptr) return outcome(404, "not-supported", "no feedback is kept here");
+    if (!isJson(request.contentType)) return outcome(415, "not-supported", "the body is not application/json");
+    try {
+        const std::vector<Feedback> feedback = readFeedback(request.body);
+        options_.store->keep(feedback, options_.keepComments);
+        if (options_.throttle != nullptr) options_.throttle->listen(feedback);
+        for (const Feedback& item : feedback) metrics_.feedback(word(item.outcome));
+        return {200, "", "", {}};
+    } catch (const fhir::Error& error) {
+        return outcome(400, "structure", error.what());
+    } catch (const std::exception& error) {
+        spdlog::error("feedback could not be kept: {}", error.what());
+        Answer answer = outcome(503, "no-store", "the feedback could not be kept; send it again");
+        answer.headers.emplace_back("Retry-After", "5");
+        return answer;
+    }
+}
+
+bool Server::mayShow(const Showing& showing) {
+    // A store that fails keeps no card from a clinician.
+    try {
+        const bool isOrder = !showing.service->orders.empty();
+        if (options_.throttle != nullptr && !isOrder && !options_.throttle->mayShow(showing, today(), now_()))
+            return false;
+        ShownCard card{showing.cardUuid, std::string(showing.service->id), now_(), {}, {}};
+        for (const rules::Evaluation* evaluation : showing.trials)
+            card.trials.emplace_back(evaluation->trial->id, rules::word(evaluation->status));
+        if (options_.throttle != nullptr) card.patientKey = options_.throttle->patientKey(showing.patientId);
+        options_.store->keep(card);
+    } catch (const std::exception& error) {
+        spdlog::error("the card could not be kept for its feedback: {}", error.what());
+    }
+    return true;
 }
 
 void Server::addOrigin(const Request& request, Answer& answer) const {

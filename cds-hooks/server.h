@@ -1,6 +1,6 @@
 #pragma once
 
-#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -12,6 +12,8 @@
 #include "cds-hooks/listener.h"
 #include "cds-hooks/metrics.h"
 #include "cds-hooks/respond.h"
+#include "cds-hooks/store.h"
+#include "cds-hooks/throttle.h"
 #include "fhir/date.h"
 
 namespace cds_hooks {
@@ -25,7 +27,10 @@ struct Served {
 struct ServerOptions {
     std::optional<fhir::Date> asOf;  ///< evaluates as of this day instead of today
     CardOptions card;
-    std::vector<std::string> origins;  ///< of browsers that may read the answers ("https://ehr.example.org"), or "*"
+    std::vector<std::string> origins;    ///< of browsers that may read the answers ("https://ehr.example.org"), or "*"
+    std::shared_ptr<Store> store;        ///< of cards and their feedback; without one no feedback is taken
+    std::shared_ptr<Throttle> throttle;  ///< without one every card is shown
+    bool keepComments = false;           ///< of users in feedback, which may hold anything
 };
 
 /// Answers every request of a service: the hooks, and what operating it needs. Safe to use from many threads.
@@ -34,8 +39,8 @@ struct ServerOptions {
 /// respond(). One line is logged for each request: service, status, milliseconds, hookInstance and counts.
 class Server {
 public:
-    /// `today` says which day it is when the options do not.
-    Server(Served served, ServerOptions options, std::function<fhir::Date()> today);
+    /// `now` says what time it is, in seconds since 1970.
+    Server(Served served, ServerOptions options, std::function<std::int64_t()> now);
 
     Answer answer(const Request& request);
 
@@ -48,10 +53,13 @@ public:
 private:
     Served served() const;
     Answer answerOf(const Request& request, Trace& trace);
+    Answer takeFeedback(const Request& request);
+    bool mayShow(const Showing& showing);
+    fhir::Date today() const;
     void addOrigin(const Request& request, Answer& answer) const;
 
     ServerOptions options_;
-    std::function<fhir::Date()> today_;
+    std::function<std::int64_t()> now_;
     Metrics metrics_;
     mutable std::mutex mutex_;
     Served served_;

@@ -64,7 +64,7 @@ bool isIn(std::string_view file, std::string_view room) {
     return file.starts_with(room) || file.starts_with("tests/" + std::string(room));
 }
 
-const std::array<Library, 5> libraries{{
+const std::array<Library, 6> libraries{{
     {{"cpprest/", "pplx/"},
      [](std::string_view file) {
          return isIn(file, "cds-hooks/") && (stem(file) == "transport" || stem(file) == "listener");
@@ -76,6 +76,9 @@ const std::array<Library, 5> libraries{{
          return isIn(file, "cds-hooks/") && (stem(file) == "main" || stem(file) == "configuration");
      },
      "cds-hooks/main.cpp and the configuration"},
+    {{"sqlite3.h"},
+     [](std::string_view file) { return isIn(file, "cds-hooks/") && stem(file) == "store"; },
+     "the store of cds-hooks"},
     {{"prometheus/"}, [](std::string_view file) { return file == "cds-hooks/metrics.cpp"; }, "cds-hooks/metrics.cpp"},
     {{"curl/"}, [](std::string_view file) { return isIn(file, "fhir/") && stem(file) == "client"; }, "fhir/client"},
 }};

@@ -41,7 +41,8 @@ RunningService::RunningService(const std::vector<std::string>& arguments) {
     const int log = mkstemp(name);
     REQUIRE(log >= 0);
     logFile_ = name;
-    std::vector<std::string> words{CD7MATCH_PROGRAM, "serve", "--port", "0", "--as-of", "2025-11-13"};
+    std::vector<std::string> words{CD7MATCH_PROGRAM, "serve",      "--port",  "0",
+                                   "--as-of",        "2025-11-13", "--store", "none"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());

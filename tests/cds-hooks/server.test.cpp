@@ -30,6 +30,7 @@ using support::HttpAnswer;
 using support::RunningService;
 
 const std::string service = "/cds-services/cd7-trials";
+constexpr std::int64_t noon = 1'763'035'200;  // 2025-11-13T12:00:00Z
 
 std::string patientView() {
     return support::readFile("fixtures/hooks/patient-view.json");
@@ -174,7 +175,7 @@ TEST_CASE("SIGHUP exchanges the knowledge at once, and a bad file changes nothin
 
 TEST_CASE("a draining service says that it is not ready, and a probe of it is not a request") {
     const std::shared_ptr<const cds_hooks::Knowledge> knowledge(&support::knowledge(), [](const auto*) {});
-    cds_hooks::Server server({knowledge}, {}, [] { return support::day("2025-11-13"); });
+    cds_hooks::Server server({knowledge}, {}, [] { return noon; });
     const auto status = [&](const char* path) { return server.answer({"GET", path, "", "", ""}).status; };
     CHECK_EQ(status("/health/ready"), 200);
     server.drain();
@@ -256,7 +257,7 @@ private:
 TEST_CASE("a hundred thousand mutated requests are answered, and leave the service as it was") {
     spdlog::set_level(spdlog::level::err);
     const std::shared_ptr<const cds_hooks::Knowledge> knowledge(&support::knowledge(), [](const auto*) {});
-    cds_hooks::Server server({knowledge}, {}, [] { return support::day("2025-11-13"); });
+    cds_hooks::Server server({knowledge}, {}, [] { return noon; });
     const auto post = [&](const std::string& path, const std::string& body) {
         return server.answer({"POST", path, "application/json", "", body});
     };
