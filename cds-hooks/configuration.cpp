@@ -66,6 +66,7 @@ void Configuration::addTo(CLI::App& serve) {
         ->allow_extra_args(false);
     add("--smart-app", card_.smartAppUrl, "Launch URL of a SMART app, linked in cards");
     add("--smart-app-label", card_.smartAppLabel, "What that link says");
+    add("--trust", trust_, "File (JSON) that says whose calls are believed (docs/trust.md); every caller's without it");
     add("--store", store_, "File (SQLite) in which cards and their feedback are kept; none keeps nothing");
     add("--keep-comments", keepComments_, "Keep what users write in feedback, which may name patients");
     add("--throttle-days", throttleDays_, "Show a patient's card to a user once in so many days; 0 shows every card");

@@ -23,6 +23,9 @@ public:
     /// The values. There must be no problems.
     ServeOptions options() const;
 
+    /// The file that says whose calls are believed; empty when every caller is.
+    const std::string& trust() const { return trust_; }
+
     /// Every option with its value, as a file for `--config`; what may hold a secret is hidden.
     std::string text(const CLI::App& serve) const;
 
@@ -40,6 +43,7 @@ private:
     std::string asOf_ = "today";
     std::vector<std::string> origins_;
     CardOptions card_;
+    std::string trust_;
     std::string store_ = usualStore();
     bool keepComments_ = false;
     int throttleDays_ = 0;

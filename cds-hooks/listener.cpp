@@ -30,8 +30,9 @@ std::string header(const http_request& request, const char* name) {
 }
 
 Request read(const http_request& request) {
-    return {request.method(), request.request_uri().path(), header(request, "Content-Type"), header(request, "Origin"),
-            takeBody(request)};
+    return {
+        request.method(),  request.request_uri().path(),    header(request, "Content-Type"), header(request, "Origin"),
+        takeBody(request), header(request, "Authorization")};
 }
 
 void reply(const http_request& request, Answer answer) {

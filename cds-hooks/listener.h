@@ -13,14 +13,15 @@ namespace cds_hooks {
 
 /// One complete HTTP request.
 ///
-/// method is spelled as sent. path is raw: not decoded, not normalised, without query. contentType, origin and body
-/// are empty when absent; a header sent more than once is joined by a comma.
+/// method is spelled as sent. path is raw: not decoded, not normalised, without query. contentType, origin, body and
+/// authorization are empty when absent; a header sent more than once is joined by a comma.
 struct Request {
     std::string method;
     std::string path;
     std::string contentType;
     std::string origin;
     std::string body;
+    std::string authorization = {};
 };
 
 /// What is sent back. status is 200 to 599; Content-Length, Connection and Date are added.

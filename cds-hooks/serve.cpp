@@ -15,6 +15,8 @@
 
 #include "cds-hooks/listener.h"
 #include "cds-hooks/screening.h"
+#include "fhir/client.h"
+#include "fhir/error.h"
 
 namespace cds_hooks {
 
@@ -43,10 +45,10 @@ sigset_t blockSignals() {
     return signals;
 }
 
-void reload(const Load& load, Server& server) {
+void reload(const Load& load, const Remember& remember, Server& server) {
     std::optional<Served> served;
     try {
-        served = load();
+        served = load(remember);
     } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
     }
@@ -82,11 +84,25 @@ std::string readWholeFile(const std::string& path) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& remember) {
+    std::vector<mapping::Problem> problems;
+    const auto fetch = [](const std::string& url) -> std::optional<std::string> {
+        try {
+            return fhir::get(url, {});
+        } catch (const fhir::Error& error) {
+            spdlog::warn("fetching keys: {}", error.what());
+            return std::nullopt;
+        }
+    };
+    TrustOptions options =
+        readTrustOptions(std::filesystem::path(file).filename().string(), readWholeFile(file), problems);
+    auto trust = std::make_shared<Trust>(std::move(options), secondsSince1970, fetch, remember, problems);
+    for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
+    return problems.empty() ? trust : nullptr;
+}
+
 int serve(const Load& load, const ServeOptions& options) {
     const sigset_t signals = blockSignals();
-    std::optional<Served> served = load();
-    if (!served) return 2;
-    const std::string digest = served->knowledge->digest;
     ServerOptions serverOptions = options.server;
     if (!options.store.empty()) {
         std::filesystem::create_directories(std::filesystem::absolute(options.store).parent_path());
@@ -95,6 +111,16 @@ int serve(const Load& load, const ServeOptions& options) {
             serverOptions.throttle = std::make_shared<Throttle>(
                 *serverOptions.store, readWholeFile(options.throttleSecret), options.throttleDays);
     }
+    // Several instances share what they remember where they share a store.
+    const Remember remember =
+        serverOptions.store == nullptr
+            ? rememberInMemory()
+            : [store = serverOptions.store](std::string_view key, std::int64_t expiry, std::int64_t now) {
+                  return store->remember(key, expiry, now);
+              };
+    std::optional<Served> served = load(remember);
+    if (!served) return 2;
+    const std::string digest = served->knowledge->digest;
     Server server(std::move(*served), std::move(serverOptions), secondsSince1970);
     Listener listener(options.host, options.port, options.limits,
                       [&](const Request& request) { return server.answer(request); });
@@ -102,7 +128,7 @@ int serve(const Load& load, const ServeOptions& options) {
                  options.host, listener.port());
     for (int received = SIGHUP; received == SIGHUP;) {
         sigwait(&signals, &received);
-        if (received == SIGHUP) reload(load, server);
+        if (received == SIGHUP) reload(load, remember, server);
     }
     spdlog::info("stopping: requests in flight are finished");
     server.drain();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <variant>
 
 #include "cds-hooks/feedback.h"
 #include "fhir/error.h"
@@ -107,6 +108,7 @@ Answer Server::answerOf(const Request& request, Trace& trace) {
                           {"Access-Control-Max-Age", "600"}};
         return answer;
     }
+    if (auto refused = refuse(current, request)) return std::move(*refused);
     if (isFeedback(request.path)) {
         trace.service = "feedback";
         return request.method == "POST" ? takeFeedback(request) : onlyTakes("POST");
@@ -114,6 +116,18 @@ Answer Server::answerOf(const Request& request, Trace& trace) {
     RespondOptions options{options_.card, {}};
     if (options_.store != nullptr) options.mayShow = [this](const Showing& showing) { return mayShow(showing); };
     return respond(*current.knowledge, request, today(), options, trace);
+}
+
+std::optional<Answer> Server::refuse(const Served& current, const Request& request) {
+    if (current.trust == nullptr || !request.path.starts_with("/cds-services")) return std::nullopt;
+    const auto verdict = current.trust->verify(request.authorization, request.path);
+    const Distrust* distrust = std::get_if<Distrust>(&verdict);
+    if (distrust == nullptr) return std::nullopt;
+    metrics_.refused(word(*distrust));
+    spdlog::warn("a caller was not believed: {}", word(*distrust));
+    Answer answer = outcome(401, "login", "the caller is not believed");
+    answer.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return answer;
 }
 
 fhir::Date Server::today() const {

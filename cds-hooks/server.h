@@ -14,6 +14,7 @@
 #include "cds-hooks/respond.h"
 #include "cds-hooks/store.h"
 #include "cds-hooks/throttle.h"
+#include "cds-hooks/trust.h"
 #include "fhir/date.h"
 
 namespace cds_hooks {
@@ -21,6 +22,7 @@ namespace cds_hooks {
 /// What answers depend on that may be exchanged while the service runs, all of it at once.
 struct Served {
     std::shared_ptr<const Knowledge> knowledge;
+    std::shared_ptr<Trust> trust = nullptr;  ///< without one every caller is believed
 };
 
 /// What stays as it is from start to end.
@@ -53,6 +55,7 @@ public:
 private:
     Served served() const;
     Answer answerOf(const Request& request, Trace& trace);
+    std::optional<Answer> refuse(const Served& current, const Request& request);
     Answer takeFeedback(const Request& request);
     bool mayShow(const Showing& showing);
     fhir::Date today() const;
