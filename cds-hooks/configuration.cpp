@@ -66,6 +66,9 @@ void Configuration::addTo(CLI::App& serve) {
         ->allow_extra_args(false);
     add("--smart-app", card_.smartAppUrl, "Launch URL of a SMART app, linked in cards");
     add("--smart-app-label", card_.smartAppLabel, "What that link says");
+    add("--tls-certificate", tls_.certificate, "Certificate with its chain (PEM); TLS is spoken when it is given");
+    add("--tls-key", tls_.privateKey, "Its private key (PEM)");
+    add("--tls-client-ca", tls_.clientAuthorities, "Authorities (PEM) of which every client needs a certificate");
     add("--trust", trust_, "File (JSON) that says whose calls are believed (docs/trust.md); every caller's without it");
     add("--store", store_, "File (SQLite) in which cards and their feedback are kept; none keeps nothing");
     add("--keep-comments", keepComments_, "Keep what users write in feedback, which may name patients");
@@ -99,6 +102,9 @@ std::vector<mapping::Problem> Configuration::problems() const {
     check(card_.smartAppUrl.empty() || isUrl(card_.smartAppUrl), "--smart-app",
           "'" + card_.smartAppUrl + "' is not an absolute URL");
     check(!card_.smartAppLabel.empty(), "--smart-app-label", "is empty");
+    check(tls_.certificate.empty() == tls_.privateKey.empty(), "--tls-certificate", "goes with --tls-key");
+    check(tls_.clientAuthorities.empty() || !tls_.certificate.empty(), "--tls-client-ca",
+          "goes with --tls-certificate");
     check(!store_.empty(), "--store", "there is no usual place for it here: name a file, or none");
     checkRange("--throttle-days", throttleDays_, 0, 3650);
     if (throttleDays_ > 0) {
@@ -128,6 +134,7 @@ ServeOptions Configuration::options() const {
     if (asOf_ != "today") options.server.asOf = fhir::Date::parse(asOf_);
     options.server.origins = origins_;
     options.server.card = card_;
+    if (!tls_.certificate.empty()) options.tls = tls_;
     options.server.keepComments = keepComments_;
     if (store_ != noStore) options.store = store_;
     options.throttleDays = throttleDays_;

@@ -43,6 +43,7 @@ private:
     std::string asOf_ = "today";
     std::vector<std::string> origins_;
     CardOptions card_;
+    TlsOptions tls_;
     std::string trust_;
     std::string store_ = usualStore();
     bool keepComments_ = false;

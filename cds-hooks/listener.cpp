@@ -59,9 +59,11 @@ struct Listener::State {
     Handler handler;
     http_listener listener;
     std::uint16_t port = 0;
+    std::optional<TlsOptions> tls;
 };
 
-Listener::Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler)
+Listener::Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler,
+                   std::optional<TlsOptions> tls)
     : state(std::make_unique<State>(address(host, port), std::move(handler))) {
     const auto serve = [&answers = state->handler](const http_request& request) {
         reply(request, answers(read(request)));
@@ -72,7 +74,8 @@ Listener::Listener(std::string host, std::uint16_t port, const Limits& limits, H
     state->listener.support(serve);
 
     const std::scoped_lock lock(registration());
-    registerTransport(limits);
+    registerTransport(limits, tls);
+    state->tls = std::move(tls);
     try {
         state->listener.open().wait();
     } catch (...) {
@@ -90,6 +93,10 @@ Listener::~Listener() {
 
 std::uint16_t Listener::port() const {
     return state->port;
+}
+
+void Listener::reloadCertificate() {
+    if (state->tls) cds_hooks::reloadCertificate(state->listener, *state->tls);
 }
 
 void Listener::close() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,8 +44,10 @@ using Handler = std::function<Answer(const Request&)>;
 class Listener {
 public:
     /// host is an IPv4 or IPv6 literal, without brackets, or a name; port 0 lets the system choose.
-    /// Throws std::runtime_error naming host and port when it cannot listen there.
-    Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler);
+    /// Throws std::runtime_error naming host and port when it cannot listen there, or the file when `tls` is given and
+    /// a certificate or key cannot be used.
+    Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler,
+             std::optional<TlsOptions> tls = std::nullopt);
 
     /// Closes.
     ~Listener();
@@ -54,6 +57,10 @@ public:
 
     /// The TCP port peers connect to.
     std::uint16_t port() const;
+
+    /// Reads certificate and key again; nothing to do without TLS. Throws as the constructor does, and then everything
+    /// stays as it was.
+    void reloadCertificate();
 
     /// Refuses new connections, finishes the requests in flight within Limits::drain, then stops everything.
     /// Blocks; may be called again, from any thread except a handler's.

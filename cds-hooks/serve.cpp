@@ -45,12 +45,14 @@ sigset_t blockSignals() {
     return signals;
 }
 
-void reload(const Load& load, const Remember& remember, Server& server) {
+void reload(const Load& load, const Remember& remember, Server& server, Listener& listener) {
     std::optional<Served> served;
     try {
         served = load(remember);
+        if (served) listener.reloadCertificate();
     } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
+        served.reset();
     }
     server.metrics().reload(served ? "ok" : "failed");
     if (!served) {
@@ -122,13 +124,14 @@ int serve(const Load& load, const ServeOptions& options) {
     if (!served) return 2;
     const std::string digest = served->knowledge->digest;
     Server server(std::move(*served), std::move(serverOptions), secondsSince1970);
-    Listener listener(options.host, options.port, options.limits,
-                      [&](const Request& request) { return server.answer(request); });
-    spdlog::info("cd7match {} with knowledge {} listens on http://{}:{}/cds-services", programVersion(), digest,
-                 options.host, listener.port());
+    Listener listener(
+        options.host, options.port, options.limits, [&](const Request& request) { return server.answer(request); },
+        options.tls);
+    spdlog::info("cd7match {} with knowledge {} listens on {}://{}:{}/cds-services", programVersion(), digest,
+                 options.tls ? "https" : "http", options.host, listener.port());
     for (int received = SIGHUP; received == SIGHUP;) {
         sigwait(&signals, &received);
-        if (received == SIGHUP) reload(load, remember, server);
+        if (received == SIGHUP) reload(load, remember, server, listener);
     }
     spdlog::info("stopping: requests in flight are finished");
     server.drain();

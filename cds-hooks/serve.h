@@ -15,6 +15,7 @@ struct ServeOptions {
     std::string host = "127.0.0.1";
     std::uint16_t port = 8080;
     Limits limits;
+    std::optional<TlsOptions> tls;
     ServerOptions server;
     std::string store;           ///< file of the store; none when empty
     int throttleDays = 0;        ///< 0: no throttle

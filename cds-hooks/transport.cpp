@@ -25,6 +25,7 @@
 #include <pplx/threadpool.h>
 #include <spdlog/spdlog.h>
 #include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/core/demangle.hpp>
@@ -41,6 +42,7 @@ using web::http::experimental::listener::details::http_listener_impl;
 using Tcp = asio::ip::tcp;
 
 constexpr std::size_t readBytes = 64 * 1024;
+constexpr std::size_t idleBytes = 4 * 1024;  ///< that a waiting connection in TLS reads into
 constexpr std::chrono::milliseconds acceptPause{100};
 constexpr std::chrono::milliseconds longestLinger{1'000};
 
@@ -151,6 +153,75 @@ bool unambiguous(const Message& message) {
     return hosts == 1 || (hosts == 0 && message.version() < 11);
 }
 
+using TlsContext = asio::ssl::context;
+
+/// What our side of TLS is made of. Throws std::runtime_error that names the file.
+std::shared_ptr<TlsContext> makeContext(const TlsOptions& options) {
+    auto context = std::make_shared<TlsContext>(TlsContext::tls_server);
+    SSL_CTX* const native = context->native_handle();
+    const auto check = [](const std::string& file, const error_code& error) {
+        if (error) throw std::runtime_error(file + ": cannot be used for TLS: " + error.message());
+    };
+    error_code error;
+    SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+    SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+    // Of TLS 1.2 only what is encrypted and authenticated at once, with forward secrecy.
+    SSL_CTX_set_cipher_list(native, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    static constexpr std::string_view name = "cd7match";
+    SSL_CTX_set_session_id_context(native, reinterpret_cast<const unsigned char*>(name.data()), name.size());
+    context->use_certificate_chain_file(options.certificate, error);
+    check(options.certificate, error);
+    context->use_private_key_file(options.privateKey, TlsContext::pem, error);
+    check(options.privateKey, error);
+    if (SSL_CTX_check_private_key(native) != 1)
+        throw std::runtime_error(options.privateKey + ": is not the key of " + options.certificate);
+    if (!options.clientAuthorities.empty()) {
+        context->load_verify_file(options.clientAuthorities, error);
+        check(options.clientAuthorities, error);
+        context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+    }
+    return context;
+}
+
+/// The bytes of one peer, in the clear or in TLS. An AsyncStream of Asio.
+class Stream {
+public:
+    using executor_type = Tcp::socket::executor_type;
+
+    Stream(Tcp::socket accepted, std::shared_ptr<TlsContext> tls)
+        : socket(std::move(accepted)), context(std::move(tls)) {
+        if (context) secure.emplace(socket, *context);
+    }
+
+    executor_type get_executor() { return socket.get_executor(); }
+    bool isSecure() const { return secure.has_value(); }
+
+    /// Whether bytes have arrived that nobody has read.
+    bool hasBytes() {
+        error_code error;
+        if (socket.available(error) > 0) return true;
+        return secure && SSL_pending(secure->native_handle()) > 0;
+    }
+
+    template <class Buffers, class Handler>
+    auto async_read_some(const Buffers& buffers, Handler&& handler) {
+        if (secure) return secure->async_read_some(buffers, std::forward<Handler>(handler));
+        return socket.async_read_some(buffers, std::forward<Handler>(handler));
+    }
+    template <class Buffers, class Handler>
+    auto async_write_some(const Buffers& buffers, Handler&& handler) {
+        if (secure) return secure->async_write_some(buffers, std::forward<Handler>(handler));
+        return socket.async_write_some(buffers, std::forward<Handler>(handler));
+    }
+
+    Tcp::socket socket;
+    std::optional<asio::ssl::stream<Tcp::socket&>> secure;
+
+private:
+    std::shared_ptr<TlsContext> context;  ///< outlives its exchange for another
+};
+
 class Connection;
 
 /// A request on its way to a worker.
@@ -165,9 +236,10 @@ struct Job {
 /// Everything is touched by the I/O thread alone, except what stands below `mutex`.
 class Service : public std::enable_shared_from_this<Service> {
 public:
-    Service(http_listener_impl& forListener, const Limits& given);
+    Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context);
 
     void start();
+    void use(std::shared_ptr<TlsContext> context);
     void drain();
     std::uint16_t port() const { return boundTo; }
 
@@ -190,6 +262,7 @@ private:
     void serve(Job job);
 
     http_listener_impl& listener;
+    std::shared_ptr<TlsContext> tls;  ///< of the next connections; nothing in the clear
     asio::executor_work_guard<asio::io_context::executor_type> keepRunning;
     Tcp::acceptor acceptor;
     asio::steady_timer pause;
@@ -211,15 +284,17 @@ private:
 /// thread, so a step never meets another.
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
-    Connection(Service& of, Tcp::socket accepted) : service(of), socket(std::move(accepted)), timer(of.io) {}
+    Connection(Service& of, Tcp::socket accepted, std::shared_ptr<TlsContext> tls)
+        : service(of), stream(std::move(accepted), std::move(tls)), timer(of.io) {}
 
+    void start();
     void awaitRequest();
     void answer(Reply reply);
     void close();
     void closeIfIdle();
 
 private:
-    enum class Phase { Idle, Reading, Handled, Writing, Lingering, Closed };
+    enum class Phase { Greeting, Idle, Reading, Handled, Writing, Lingering, Closed };
 
     template <class Step>
     void attempt(Step step);
@@ -235,11 +310,12 @@ private:
     void refuse(http::status status);
     void send(Reply reply, bool mayKeep);
     void onSent();
+    void sayGoodbye();
     void linger();
     void letGo();
 
     Service& service;
-    Tcp::socket socket;
+    Stream stream;
     asio::steady_timer timer;
     beast::flat_buffer buffer;
     std::unique_ptr<Parser> parser;
@@ -321,15 +397,24 @@ void Connection::onDeadline() {
     if (phase != Phase::Reading || expired) return close();
     expired = true;
     error_code ignored;
-    socket.cancel(ignored);
+    stream.socket.cancel(ignored);
     arm(longestLinger);
+}
+
+void Connection::start() {
+    if (!stream.isSecure()) return awaitRequest();
+    phase = Phase::Greeting;
+    arm(service.limits.read);
+    stream.secure->async_handshake(asio::ssl::stream_base::server, guarded([this](const error_code& error) {
+                                       if (error) return close();
+                                       awaitRequest();
+                                   }));
 }
 
 void Connection::awaitRequest() {
     target.reset();
     complete = false;
-    error_code error;
-    if (service.draining && buffer.size() == 0 && socket.available(error) == 0) return close();
+    if (service.draining && buffer.size() == 0 && !stream.hasBytes()) return close();
 
     const auto begin = [this] {
         phase = Phase::Reading;
@@ -349,19 +434,31 @@ void Connection::awaitRequest() {
     buffer = {};
     phase = Phase::Idle;
     arm(service.limits.idle);
-    socket.async_wait(Tcp::socket::wait_read, guarded([this, begin](const error_code& failed) {
-                          if (failed) return close();
-                          begin();
-                          buffer.max_size(service.limits.headerBytes + readBytes);
-                          buffer.reserve(readBytes);
-                          read();
-                      }));
+    if (stream.isSecure()) {
+        // Bytes that TLS holds already are announced by nobody: it is asked for them.
+        buffer.reserve(idleBytes);
+        return stream.async_read_some(buffer.prepare(idleBytes),
+                                      guarded([this, begin](const error_code& failed, std::size_t bytes) {
+                                          if (failed) return close();
+                                          begin();
+                                          buffer.max_size(service.limits.headerBytes + readBytes);
+                                          buffer.commit(bytes);
+                                          parse();
+                                      }));
+    }
+    stream.socket.async_wait(Tcp::socket::wait_read, guarded([this, begin](const error_code& failed) {
+                                 if (failed) return close();
+                                 begin();
+                                 buffer.max_size(service.limits.headerBytes + readBytes);
+                                 buffer.reserve(readBytes);
+                                 read();
+                             }));
 }
 
 void Connection::read() {
     const auto space = std::min(readBytes, buffer.max_size() - buffer.size());
     if (space == 0) return refuse(http::status::bad_request);
-    socket.async_read_some(buffer.prepare(space), guarded([this](const error_code& error, std::size_t bytes) {
+    stream.async_read_some(buffer.prepare(space), guarded([this](const error_code& error, std::size_t bytes) {
                                if (expired) return refuse(http::status::request_timeout);
                                if (error == asio::error::eof && parser->got_some())
                                    return refuse(http::status::bad_request);
@@ -420,7 +517,7 @@ bool Connection::onHeader() {
 
 void Connection::invite() {
     static constexpr std::string_view goOn = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(socket, asio::buffer(goOn), guarded([this](const error_code& error, std::size_t) {
+    asio::async_write(stream, asio::buffer(goOn), guarded([this](const error_code& error, std::size_t) {
                           if (expired) return refuse(http::status::request_timeout);
                           if (error) return close();
                           parse();
@@ -462,7 +559,7 @@ void Connection::send(Reply reply, bool mayKeep) {
     if (withoutBody) reply.body().clear();
     outgoing = std::make_unique<Reply>(std::move(reply));
     arm(service.limits.write);
-    http::async_write(socket, *outgoing, guarded([this](const error_code& error, std::size_t) {
+    http::async_write(stream, *outgoing, guarded([this](const error_code& error, std::size_t) {
                           if (error) return close();
                           onSent();
                       }));
@@ -471,8 +568,16 @@ void Connection::send(Reply reply, bool mayKeep) {
 void Connection::onSent() {
     outgoing.reset();
     if (keepAlive) return awaitRequest();
+    if (!stream.isSecure()) return sayGoodbye();
+    phase = Phase::Lingering;
+    arm(std::min(longestLinger, service.limits.read));
+    // The peer learns that the answer is whole (close_notify); what he says to that is of no concern.
+    stream.secure->async_shutdown(guarded([this](const error_code&) { sayGoodbye(); }));
+}
+
+void Connection::sayGoodbye() {
     error_code ignored;
-    socket.shutdown(Tcp::socket::shutdown_send, ignored);
+    stream.socket.shutdown(Tcp::socket::shutdown_send, ignored);
     if (complete && buffer.size() == 0) return close();
     phase = Phase::Lingering;
     buffer = {};
@@ -483,10 +588,11 @@ void Connection::onSent() {
 /// Reads on for a moment after the last answer: closing on unread bytes would take the answer back.
 /// Source: RFC 9112, section 9.6.
 void Connection::linger() {
-    socket.async_read_some(asio::buffer(service.discarded), guarded([this](const error_code& error, std::size_t) {
-                               if (error) return close();
-                               linger();
-                           }));
+    stream.socket.async_read_some(asio::buffer(service.discarded),
+                                  guarded([this](const error_code& error, std::size_t) {
+                                      if (error) return close();
+                                      linger();
+                                  }));
 }
 
 void Connection::letGo() {
@@ -501,17 +607,21 @@ void Connection::close() {
     letGo();
     error_code ignored;
     timer.cancel(ignored);
-    socket.close(ignored);
+    stream.socket.close(ignored);
     service.forget(*this);
 }
 
 void Connection::closeIfIdle() {
-    error_code error;
-    if (phase == Phase::Idle && socket.available(error) == 0) close();
+    if (phase == Phase::Idle && !stream.hasBytes()) close();
 }
 
-Service::Service(http_listener_impl& forListener, const Limits& given)
-    : limits(given), listener(forListener), keepRunning(asio::make_work_guard(io)), acceptor(io), pause(io) {
+Service::Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context)
+    : limits(given),
+      listener(forListener),
+      tls(std::move(context)),
+      keepRunning(asio::make_work_guard(io)),
+      acceptor(io),
+      pause(io) {
     auto host = listener.uri().host();
     const auto number = static_cast<std::uint16_t>(listener.uri().port());
     const auto fail = [&](const std::string& reason) {
@@ -539,6 +649,10 @@ void Service::start() {
     for (std::size_t i = 0; i < std::max<std::size_t>(limits.workers, 1); ++i) workers.emplace_back([this] { work(); });
 }
 
+void Service::use(std::shared_ptr<TlsContext> context) {
+    asio::post(io, [self = shared_from_this(), next = std::move(context)]() mutable { self->tls = std::move(next); });
+}
+
 void Service::runIo() {
     for (;;) {
         try {
@@ -563,9 +677,9 @@ void Service::onAccept(const error_code& error, Tcp::socket socket) {
     if (!error) {
         error_code ignored;
         socket.set_option(Tcp::no_delay(true), ignored);
-        const auto connection = std::make_shared<Connection>(*this, std::move(socket));
+        const auto connection = std::make_shared<Connection>(*this, std::move(socket), tls);
         connections.emplace(connection.get(), connection);
-        connection->awaitRequest();
+        connection->start();
     } else if (error != asio::error::connection_aborted) {
         // Without file descriptors the same connection would be announced again at once.
         accepting = true;
@@ -673,16 +787,17 @@ bool sendable(std::string_view text) {
 /// The services of all open listeners, and the limits of the next one. It outlives every transport.
 class Registry {
 public:
-    void use(const Limits& limits) {
+    void use(const Limits& limits, std::shared_ptr<TlsContext> tls) {
         const std::scoped_lock lock(mutex);
         next = limits;
+        nextTls = std::move(tls);
         failure = "the listener is not open";
     }
 
     void open(http_listener_impl* listener) {
         const std::scoped_lock lock(mutex);
         try {
-            const auto service = std::make_shared<Service>(*listener, next);
+            const auto service = std::make_shared<Service>(*listener, next, nextTls);
             spdlog::debug("listening on port {}", service->port());
             service->start();
             services.emplace(listener, service);
@@ -704,16 +819,17 @@ public:
         service->drain();
     }
 
-    std::uint16_t portOf(const web::uri& uri) {
+    std::shared_ptr<Service> serviceOf(const web::uri& uri) {
         const std::scoped_lock lock(mutex);
         for (const auto& [listener, service] : services)
-            if (&listener->uri() == &uri) return service->port();
+            if (&listener->uri() == &uri) return service;
         throw std::runtime_error(failure);
     }
 
 private:
     std::mutex mutex;
     Limits next;
+    std::shared_ptr<TlsContext> nextTls;
     std::string failure;
     std::map<http_listener_impl*, std::shared_ptr<Service>> services;
 };
@@ -769,16 +885,20 @@ void keepPoolSmall() {
 
 }  // namespace
 
-void registerTransport(const Limits& limits) {
+void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls) {
     using web::http::experimental::details::http_server_api;
     keepPoolSmall();
-    registry().use(limits);
+    registry().use(limits, tls ? makeContext(*tls) : nullptr);
     // cpprestsdk drops the transport with the last listener, and would open the next one on its own.
     if (!http_server_api::has_listener()) http_server_api::register_server_api(std::make_unique<Transport>());
 }
 
 std::uint16_t boundPort(const web::http::experimental::listener::http_listener& listener) {
-    return registry().portOf(listener.uri());
+    return registry().serviceOf(listener.uri())->port();
+}
+
+void reloadCertificate(const web::http::experimental::listener::http_listener& listener, const TlsOptions& tls) {
+    registry().serviceOf(listener.uri())->use(makeContext(tls));
 }
 
 std::string takeBody(const web::http::http_request& request) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace web::http {
@@ -42,6 +43,13 @@ struct Limits {
     std::size_t queue = 512;
 };
 
+/// How a listener speaks TLS (1.2 or 1.3); files in PEM.
+struct TlsOptions {
+    std::string certificate;  ///< with its chain, the own first
+    std::string privateKey;
+    std::string clientAuthorities;  ///< when given, every client needs a certificate of one of them
+};
+
 /// Puts our transport beneath cpprestsdk's http_listener, and gives the next listener opened these limits.
 ///
 /// To be called before every opening, and not while another listener opens or closes: cpprestsdk forgets the transport
@@ -52,7 +60,15 @@ struct Limits {
 ///
 /// Source: cpprestsdk is archived upstream and its own transports are not hardened; its listener API accepts another
 /// (cpprest/details/http_server_api.h). Strictness follows RFC 9112, sections 2.2, 3.2, 5.1, 6.1, 6.3 and 7.1.
-void registerTransport(const Limits& limits);
+///
+/// With `tls` the listener speaks TLS and nothing else; a handshake falls under Limits::read. Throws std::runtime_error
+/// naming the file of a certificate or key that cannot be used.
+void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls);
+
+/// Reads certificate, key and authorities of an open listener again: new connections get the new ones, open ones go on.
+///
+/// Throws std::runtime_error naming the file that cannot be used; then everything stays as it was.
+void reloadCertificate(const web::http::experimental::listener::http_listener& listener, const TlsOptions& tls);
 
 /// The TCP port an open listener is bound to, also when port 0 was asked for.
 ///
