@@ -58,20 +58,29 @@ Covered coveredBy(Value bundle) {
     return Covered::completely;
 }
 
+/// The Patient of a prefetch with its place: under its key, or under whatever name an analyst gave it; nothing when
+/// there is none.
+fhir::Source patientOf(Value prefetch) {
+    if (prefetch["patient"]["resourceType"].text() == "Patient") return {prefetch["patient"], "prefetch.patient"};
+    for (const auto [key, value] : prefetch.members()) {
+        if (value["resourceType"].text() == "Patient") return {value, "prefetch." + std::string(key)};
+    }
+    return {};
+}
+
 /// The chart that a hook's prefetch holds. Throws Refusal.
 fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json::Document> document,
                     const std::string& patientId) {
     const Value prefetch = document->root()["prefetch"];
     if (!prefetch.isObject())
         throw Refusal{412, "required", "prefetch is missing: the Patient and the queries of discovery are needed"};
-    if (classify(prefetch, "patient") != Prefetched::resource ||
-        prefetch["patient"]["resourceType"].text() != "Patient")
-        throw Refusal{412, "required", "prefetch.patient holds no Patient"};
-    const std::string_view sent = prefetch["patient"]["id"].text();
-    if (sent != patientId) throw Refusal{412, "conflict", "prefetch.patient is not the patient of context.patientId"};
+    const fhir::Source patient = patientOf(prefetch);
+    if (!patient.value) throw Refusal{412, "required", "prefetch.patient holds no Patient"};
+    if (patient.value["id"].text() != patientId)
+        throw Refusal{412, "conflict", patient.path + " is not the patient of context.patientId"};
 
     fhir::Coverage coverage;
-    std::vector<fhir::Source> sources{{prefetch["patient"], "prefetch.patient"}};
+    std::vector<fhir::Source> sources{patient};
     std::vector<std::string> known;
     coverage.setAll(Covered::notRead);
     const std::vector<PrefetchTemplate> templates = prefetchTemplates(knowledge.vocabulary);
@@ -111,7 +120,8 @@ fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json
     // Keys that an analyst named otherwise are read, but prove nothing about completeness.
     for (const auto [key, value] : prefetch.members()) {
         const bool isKnown = std::find(known.begin(), known.end(), key) != known.end();
-        if (!isKnown && value["resourceType"].text() == "Bundle")
+        const std::string_view type = value["resourceType"].text();
+        if (!isKnown && !type.empty() && type != "Patient" && type != "OperationOutcome")
             sources.push_back({value, "prefetch." + std::string(key)});
     }
     anythingSent = anythingSent || sources.size() > 1;
@@ -164,10 +174,9 @@ void checkContext(Value context, const Service& service) {
 std::vector<fhir::Activity> draftOrders(Value root, const Service& service,
                                         const std::shared_ptr<const fhir::json::Document>& document) {
     const Value context = root["context"];
-    fhir::Chart drafts = fhir::readChart(document,
-                                         {{root["prefetch"]["patient"], "prefetch.patient"},
-                                          {context[service.orders], "context." + std::string(service.orders)}},
-                                         {});
+    fhir::Chart drafts = fhir::readChart(
+        document, {patientOf(root["prefetch"]), {context[service.orders], "context." + std::string(service.orders)}},
+        {});
     std::vector<std::string_view> selected;
     for (const Value item : context["selections"].items()) selected.push_back(item.text());
     const auto isSelected = [&](const fhir::Activity& order) {

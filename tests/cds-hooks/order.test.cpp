@@ -121,6 +121,16 @@ TEST_CASE("every other order, and one that is not about to be carried out, leave
     CHECK_EQ(answerTo("order-sign", context, "null").body, R"({"cards":[]})");
 }
 
+TEST_CASE("an order is understood beside a Patient under another key") {
+    cds_hooks::Trace trace;
+    const Answer answer = cds_hooks::respondToHook(
+        support::knowledge(), *cds_hooks::findService("cd7-trials-order-sign"),
+        R"({"hook":"order-sign","hookInstance":"x","context":{"userId":"u","patientId":"p1","draftOrders":)" +
+            bundle({drug("8640")}) + R"(},"prefetch":{"item1":)" + patient + R"(,"item2":)" + leukemia + "}}",
+        support::day("2025-11-13"), "3f0e1c42-2c53-4d5c-9b3c-0a9a1f2f5a10", {}, trace);
+    CHECK(names(answer, "NCT05995028 (clear from 2025-11-21)"));
+}
+
 TEST_CASE("of draft orders those that were selected count") {
     const auto select = [](const std::string& selections) {
         return answerTo("order-select", R"(,"selections":)" + selections + R"(,"draftOrders":)" +

@@ -231,6 +231,17 @@ TEST_CASE("a key that an analyst named otherwise is read, and proves nothing abo
     const Answer answer = respond(hookWith("{\"patient\":" + patient + ",\"problems\":" + conditions() + "}"));
     CHECK_EQ(cards(answer), 1);
     CHECK_NE(detail(answer).find("- Condition: "), std::string::npos);
+    // The Patient too, and resources that no Bundle holds.
+    const std::string bare =
+        R"({"resourceType":"Condition","id":"c1","clinicalStatus":{"coding":[{"code":"active"}]},"subject":{"reference":"Patient/p1"},
+            "code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":"C92.00"}]}})";
+    const Answer renamed = respond(hookWith("{\"item1\":" + patient + ",\"item2\":" + bare + ",\"item3\":null}"));
+    CHECK_EQ(cards(renamed), 1);
+    CHECK_NE(detail(renamed).find("- Condition: "), std::string::npos);
+    CHECK_EQ(
+        respond(hookWith("{\"item1\":{\"resourceType\":\"Patient\",\"id\":\"p2\"},\"item2\":" + bare + "}")).status,
+        412);
+    CHECK_EQ(respond(hookWith("{\"item1\":7,\"item2\":" + bare + "}")).status, 412);
 }
 
 TEST_CASE("chart text is escaped in the card") {
