@@ -291,7 +291,7 @@ TEST_CASE("a symmetric signature by the public key, and a signature in DER, are 
 }
 
 TEST_CASE(
-    "feedback is called with the token of the service or of its own address; an issuer may name another audience") {
+    "feedback is called with the token of the service or of its own address, or with an audience that was agreed on") {
     const Key ec = ecKey();
     const KeyFile keys(publicJwk(ec, R"(,"kid":"k1","alg":"ES384")"));
     Setup setup(optionsWith(keys.path()));
