@@ -35,6 +35,15 @@ bool isUrl(const std::string& text) {
            text.find_first_of(" \t\r\n\"<>") == std::string::npos;
 }
 
+/// "postgresql://user:secret@host/name" without the secret.
+void hidePassword(std::string& line) {
+    const auto scheme = line.find("://");
+    const auto at = line.rfind('@');
+    if (scheme == std::string::npos || at == std::string::npos) return;
+    const auto colon = line.find(':', scheme + 3);
+    if (colon < at) line.replace(colon + 1, at - colon - 1, "***");
+}
+
 std::chrono::milliseconds milliseconds(double seconds) {
     return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(seconds * 1000));
 }
@@ -70,7 +79,8 @@ void Configuration::addTo(CLI::App& serve) {
     add("--tls-key", tls_.privateKey, "Its private key (PEM)");
     add("--tls-client-ca", tls_.clientAuthorities, "Authorities (PEM) of which every client needs a certificate");
     add("--trust", trust_, "File (JSON) that says whose calls are believed (docs/trust.md); every caller's without it");
-    add("--store", store_, "File (SQLite) in which cards and their feedback are kept; none keeps nothing");
+    add("--store", store_,
+        "Where cards and their feedback are kept: a file (SQLite), postgresql://… for several instances, or none");
     add("--keep-comments", keepComments_, "Keep what users write in feedback, which may name patients");
     add("--throttle-days", throttleDays_, "Show a patient's card to a user once in so many days; 0 shows every card");
     add("--throttle-secret", throttleSecret_,
@@ -148,6 +158,7 @@ std::string Configuration::text(const CLI::App& serve) const {
     for (std::string line; std::getline(lines, line);) {
         // An empty list would be read back as one empty value.
         if (line == "origin=\"\"") line = "# origin=[]";
+        hidePassword(line);
         text += line + '\n';
     }
     return text;

@@ -314,7 +314,7 @@ int run(int argc, char** argv) {
     std::string since = "1970-01-01";
     std::string until = "today";
     std::string feedbackFormat = "table";
-    feedback->add_option("--store", store, "File in which serve keeps it")->capture_default_str();
+    feedback->add_option("--store", store, "File or database in which serve keeps it")->capture_default_str();
     feedback->add_option("--since", since, "First day, YYYY-MM-DD")->capture_default_str();
     feedback->add_option("--until", until, "Last day, YYYY-MM-DD or today")->capture_default_str();
     feedback->add_option("--format", feedbackFormat, "table or csv")
@@ -380,11 +380,11 @@ int run(int argc, char** argv) {
             const auto from = readAsOf(since);
             const auto to = readAsOf(until);
             if (!from || !to) throw CLI::ValidationError("--since, --until", "latest is no day");
-            if (!std::filesystem::exists(store)) {
+            if (!cds_hooks::isDatabase(store) && !std::filesystem::exists(store)) {
                 spdlog::error("{}: there is no such store", store);
                 return usageOrKnowledgeError;
             }
-            const std::vector<cds_hooks::FeedbackRow> rows = cds_hooks::Store(store).rows(*from, *to);
+            const std::vector<cds_hooks::FeedbackRow> rows = cds_hooks::openStore(store)->rows(*from, *to);
             std::cout << (feedbackFormat == "csv" ? cds_hooks::feedbackCsv(rows) : cds_hooks::feedbackTable(rows));
             return 0;
         }

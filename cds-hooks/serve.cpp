@@ -107,8 +107,9 @@ int serve(const Load& load, const ServeOptions& options) {
     const sigset_t signals = blockSignals();
     ServerOptions serverOptions = options.server;
     if (!options.store.empty()) {
-        std::filesystem::create_directories(std::filesystem::absolute(options.store).parent_path());
-        serverOptions.store = std::make_shared<Store>(options.store);
+        if (!isDatabase(options.store))
+            std::filesystem::create_directories(std::filesystem::absolute(options.store).parent_path());
+        serverOptions.store = openStore(options.store);
         if (options.throttleDays > 0)
             serverOptions.throttle = std::make_shared<Throttle>(
                 *serverOptions.store, readWholeFile(options.throttleSecret), options.throttleDays);

@@ -17,7 +17,7 @@ struct ServeOptions {
     Limits limits;
     std::optional<TlsOptions> tls;
     ServerOptions server;
-    std::string store;           ///< file of the store; none when empty
+    std::string store;           ///< file or database of the store; none when empty
     int throttleDays = 0;        ///< 0: no throttle
     std::string throttleSecret;  ///< file with at least Throttle::shortestSecret bytes
 };

@@ -1,172 +1,10 @@
 #include "cds-hooks/store.h"
 
-#include <sqlite3.h>
-
-#include <array>
-#include <map>
-#include <mutex>
-#include <stdexcept>
+#include "cds-hooks/store_kinds.h"
 
 namespace cds_hooks {
 
 namespace {
-
-/// One step for each version of the schema; the file's user_version counts those that it has taken.
-constexpr std::array<const char*, 1> migrations{R"sql(
-    CREATE TABLE card (
-        uuid TEXT PRIMARY KEY,
-        service TEXT NOT NULL,
-        shown INTEGER NOT NULL,
-        patient BLOB
-    ) WITHOUT ROWID;
-    CREATE INDEX card_shown ON card (shown);
-    CREATE TABLE card_trial (
-        card TEXT NOT NULL REFERENCES card (uuid) ON DELETE CASCADE,
-        trial TEXT NOT NULL,
-        status TEXT NOT NULL,
-        PRIMARY KEY (card, trial)
-    ) WITHOUT ROWID;
-    CREATE TABLE feedback (
-        card TEXT PRIMARY KEY,
-        outcome TEXT NOT NULL CHECK (outcome IN ('accepted', 'overridden')),
-        time INTEGER NOT NULL,
-        reason TEXT NOT NULL,
-        comment TEXT
-    ) WITHOUT ROWID;
-    CREATE TABLE accepted_suggestion (
-        card TEXT NOT NULL,
-        suggestion TEXT NOT NULL,
-        PRIMARY KEY (card, suggestion)
-    ) WITHOUT ROWID;
-    CREATE TABLE last_shown (
-        key BLOB PRIMARY KEY,
-        time INTEGER NOT NULL,
-        fingerprint TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE never (patient BLOB PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE token (
-        key BLOB PRIMARY KEY,
-        expiry INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX token_expiry ON token (expiry);
-)sql"};
-
-constexpr int busyMilliseconds = 5000;
-constexpr std::int64_t secondsPerDay = 86'400;
-
-/// One connection. Not for several threads at once.
-class Connection {
-public:
-    Connection(const std::filesystem::path& file, const char* synchronous) : name_(file.string()) {
-        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-        if (sqlite3_open_v2(name_.c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
-            const std::string reason = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
-            sqlite3_close(handle_);
-            throw std::runtime_error(name_ + ": cannot be opened: " + reason);
-        }
-        try {
-            sqlite3_busy_timeout(handle_, busyMilliseconds);
-            run("PRAGMA journal_mode = WAL");
-            run(std::string("PRAGMA synchronous = ") + synchronous);
-            run("PRAGMA foreign_keys = ON");
-        } catch (...) {
-            sqlite3_close(handle_);
-            throw;
-        }
-    }
-    ~Connection() { sqlite3_close(handle_); }
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
-
-    void run(const std::string& sql) {
-        if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail();
-    }
-    [[noreturn]] void fail() const { throw std::runtime_error(name_ + ": " + sqlite3_errmsg(handle_)); }
-    [[noreturn]] void fail(const std::string& reason) const { throw std::runtime_error(name_ + ": " + reason); }
-    sqlite3* handle() const { return handle_; }
-
-private:
-    std::string name_;
-    sqlite3* handle_ = nullptr;
-};
-
-/// One statement and its values.
-class Statement {
-public:
-    Statement(const Connection& connection, const char* sql) : connection_(connection) {
-        if (sqlite3_prepare_v2(connection.handle(), sql, -1, &statement_, nullptr) != SQLITE_OK) connection.fail();
-    }
-    ~Statement() { sqlite3_finalize(statement_); }
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-
-    Statement& text(std::string_view value) {
-        return check(
-            sqlite3_bind_text64(statement_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-    }
-    Statement& blob(std::string_view value) {
-        return check(sqlite3_bind_blob64(statement_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT));
-    }
-    Statement& number(std::int64_t value) { return check(sqlite3_bind_int64(statement_, ++bound_, value)); }
-    Statement& null() { return check(sqlite3_bind_null(statement_, ++bound_)); }
-
-    /// Whether there is a further row.
-    bool step() {
-        const int result = sqlite3_step(statement_);
-        if (result != SQLITE_ROW && result != SQLITE_DONE) connection_.fail();
-        return result == SQLITE_ROW;
-    }
-    std::string column(int index) const {
-        const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, index));
-        return {bytes == nullptr ? "" : bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, index))};
-    }
-    std::int64_t integer(int index) const { return sqlite3_column_int64(statement_, index); }
-
-private:
-    Statement& check(int result) {
-        if (result != SQLITE_OK) connection_.fail();
-        return *this;
-    }
-
-    const Connection& connection_;
-    sqlite3_stmt* statement_ = nullptr;
-    int bound_ = 0;
-};
-
-/// Everything between construction and commit, or nothing of it.
-class Transaction {
-public:
-    explicit Transaction(Connection& connection) : connection_(connection) { connection.run("BEGIN IMMEDIATE"); }
-    ~Transaction() {
-        if (!done_) sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-    }
-    Transaction(const Transaction&) = delete;
-    Transaction& operator=(const Transaction&) = delete;
-    void commit() {
-        connection_.run("COMMIT");
-        done_ = true;
-    }
-
-private:
-    Connection& connection_;
-    bool done_ = false;
-};
-
-void migrate(Connection& connection) {
-    Transaction transaction(connection);  // two that open the same file at once take turns
-    std::int64_t version = 0;
-    {
-        Statement read(connection, "PRAGMA user_version");
-        if (read.step()) version = read.integer(0);
-    }
-    if (version > static_cast<std::int64_t>(migrations.size()))
-        connection.fail("is of version " + std::to_string(version) + ", this program knows " +
-                        std::to_string(migrations.size()));
-    for (auto step = static_cast<std::size_t>(version); step < migrations.size(); ++step)
-        connection.run(migrations[step]);
-    connection.run("PRAGMA user_version = " + std::to_string(migrations.size()));
-    transaction.commit();
-}
 
 std::string monthOf(std::int64_t time) {
     const std::int64_t days = time >= 0 ? time / secondsPerDay : (time - secondsPerDay + 1) / secondsPerDay;
@@ -182,143 +20,28 @@ std::size_t placeOf(std::string_view reason) {
 
 }  // namespace
 
-struct Store::State {
-    explicit State(const std::filesystem::path& file)
-        : lasting(file, "FULL"), soon(file == ":memory:" ? nullptr : std::make_unique<Connection>(file, "NORMAL")) {
-        migrate(lasting);
-    }
-
-    /// For what may reach the disk a little later.
-    Connection& relaxed() { return soon ? *soon : lasting; }
-
-    std::mutex mutex;
-    Connection lasting;
-    std::unique_ptr<Connection> soon;
-};
-
-Store::Store(const std::filesystem::path& file) : state_(std::make_unique<State>(file)) {}
-
-Store::~Store() = default;
-
-void Store::keep(const ShownCard& card) {
-    const std::scoped_lock lock(state_->mutex);
-    Connection& connection = state_->relaxed();
-    Transaction transaction(connection);
-    Statement insert(connection, "INSERT OR IGNORE INTO card (uuid, service, shown, patient) VALUES (?, ?, ?, ?)");
-    insert.text(card.uuid).text(card.service).number(card.time);
-    if (card.patientKey.empty()) {
-        insert.null();
-    } else {
-        insert.blob(card.patientKey);
-    }
-    insert.step();
-    for (const auto& [trial, status] : card.trials) {
-        Statement row(connection, "INSERT OR IGNORE INTO card_trial (card, trial, status) VALUES (?, ?, ?)");
-        row.text(card.uuid).text(trial).text(status).step();
-    }
-    transaction.commit();
+bool isDatabase(std::string_view where) {
+    return where.starts_with("postgresql://") || where.starts_with("postgres://");
 }
 
-void Store::keep(const std::vector<Feedback>& feedback, bool keepComments) {
-    const std::scoped_lock lock(state_->mutex);
-    Connection& connection = state_->lasting;
-    Transaction transaction(connection);
-    for (const Feedback& item : feedback) {
-        Statement upsert(connection,
-                         "INSERT INTO feedback (card, outcome, time, reason, comment) VALUES (?, ?, ?, ?, ?) "
-                         "ON CONFLICT (card) DO UPDATE SET outcome = excluded.outcome, time = excluded.time, "
-                         "reason = excluded.reason, comment = excluded.comment WHERE excluded.time > feedback.time");
-        upsert.text(item.card).text(word(item.outcome)).number(item.time).text(item.reason);
-        if (keepComments && !item.comment.empty()) {
-            upsert.text(item.comment);
-        } else {
-            upsert.null();
-        }
-        upsert.step();
-        for (const std::string& suggestion : item.suggestions) {
-            Statement row(connection, "INSERT OR IGNORE INTO accepted_suggestion (card, suggestion) VALUES (?, ?)");
-            row.text(item.card).text(suggestion).step();
-        }
-    }
-    transaction.commit();
+std::shared_ptr<Store> openStore(const std::string& where) {
+    return isDatabase(where) ? openPostgres(where) : openSqlite(where);
 }
 
-std::vector<FeedbackRow> Store::rows(fhir::Date from, fhir::Date to) const {
-    const std::scoped_lock lock(state_->mutex);
-    Statement read(state_->lasting,
-                   "SELECT card.shown, card_trial.trial, feedback.outcome, feedback.reason FROM card "
-                   "JOIN card_trial ON card_trial.card = card.uuid LEFT JOIN feedback ON feedback.card = card.uuid "
-                   "WHERE card.shown >= ?1 AND card.shown < ?2 UNION ALL "
-                   "SELECT feedback.time, '', feedback.outcome, feedback.reason FROM feedback "
-                   "WHERE feedback.time >= ?1 AND feedback.time < ?2 "
-                   "AND NOT EXISTS (SELECT 1 FROM card WHERE card.uuid = feedback.card)");
-    read.number(from.days() * secondsPerDay).number((to.days() + 1) * secondsPerDay);
-    struct NewestFirst {
-        bool operator()(const std::pair<std::string, std::string>& a,
-                        const std::pair<std::string, std::string>& b) const {
-            return a.first != b.first ? a.first > b.first : a.second < b.second;
-        }
-    };
-    std::map<std::pair<std::string, std::string>, FeedbackRow, NewestFirst> rows;
-    while (read.step()) {
-        const std::string month = monthOf(read.integer(0));
-        FeedbackRow& row = rows[{month, read.column(1)}];
-        row.month = month;
-        row.trial = read.column(1);
-        if (!row.trial.empty()) ++row.shown;
-        const std::string outcome = read.column(2);
-        if (outcome == "accepted") ++row.accepted;
-        if (outcome == "overridden") ++row.overridden[placeOf(read.column(3))];
-    }
+void FeedbackTally::add(std::int64_t time, std::string_view trial, std::string_view outcome, std::string_view reason) {
+    const std::string month = monthOf(time);
+    FeedbackRow& row = rows_[{month, std::string(trial)}];
+    row.month = month;
+    row.trial = trial;
+    if (!trial.empty()) ++row.shown;
+    if (outcome == "accepted") ++row.accepted;
+    if (outcome == "overridden") ++row.overridden[placeOf(reason)];
+}
+
+std::vector<FeedbackRow> FeedbackTally::rows() const {
     std::vector<FeedbackRow> result;
-    for (auto& [key, row] : rows) result.push_back(std::move(row));
+    for (const auto& [key, row] : rows_) result.push_back(row);
     return result;
-}
-
-std::optional<LastShown> Store::lastShown(std::string_view key) const {
-    const std::scoped_lock lock(state_->mutex);
-    Statement read(state_->relaxed(), "SELECT time, fingerprint FROM last_shown WHERE key = ?");
-    if (!read.blob(key).step()) return std::nullopt;
-    return LastShown{read.integer(0), read.column(1)};
-}
-
-void Store::keepLastShown(std::string_view key, const LastShown& shown) {
-    const std::scoped_lock lock(state_->mutex);
-    Statement upsert(state_->relaxed(),
-                     "INSERT INTO last_shown (key, time, fingerprint) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-                     "time = excluded.time, fingerprint = excluded.fingerprint");
-    upsert.blob(key).number(shown.time).text(shown.fingerprint).step();
-}
-
-void Store::markNever(const std::vector<Feedback>& feedback) {
-    const std::scoped_lock lock(state_->mutex);
-    Connection& connection = state_->lasting;
-    Transaction transaction(connection);
-    for (const Feedback& item : feedback) {
-        Statement mark(connection,
-                       "INSERT OR IGNORE INTO never (patient) SELECT patient FROM card WHERE uuid = ? AND patient IS "
-                       "NOT NULL");
-        mark.text(item.card).step();
-    }
-    transaction.commit();
-}
-
-bool Store::isNever(std::string_view patientKey) const {
-    const std::scoped_lock lock(state_->mutex);
-    Statement read(state_->lasting, "SELECT 1 FROM never WHERE patient = ?");
-    return read.blob(patientKey).step();
-}
-
-bool Store::remember(std::string_view key, std::int64_t expiry, std::int64_t now) {
-    const std::scoped_lock lock(state_->mutex);
-    Connection& connection = state_->relaxed();
-    Transaction transaction(connection);
-    Statement(connection, "DELETE FROM token WHERE expiry < ?").number(now).step();
-    Statement insert(connection, "INSERT OR IGNORE INTO token (key, expiry) VALUES (?, ?)");
-    insert.blob(key).number(expiry).step();
-    const bool isNew = sqlite3_changes(connection.handle()) == 1;
-    transaction.commit();
-    return isNew;
 }
 
 }  // namespace cds_hooks

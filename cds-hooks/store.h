@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,41 +28,43 @@ struct LastShown {
     std::string fingerprint;
 };
 
-/// What a service keeps for good, in one SQLite file. Safe to use from many threads and from several processes at once.
+/// What a service keeps for good. Safe to use from many threads and from several processes at once.
 ///
-/// What a function has returned from is on the disk for feedback and marks (WAL, synchronous=FULL): a crash loses none
-/// of it. Cards that were shown are on the disk with the next of those, or soon. The schema migrates itself when the
-/// file is opened; a file of a newer version is refused. Errors: std::runtime_error names the file and SQLite's reason.
+/// What a function has returned from is on the disk for feedback and marks: a crash loses none of it. Cards that were
+/// shown are on the disk with the next of those, or soon. Errors: std::runtime_error names the store and the reason.
 class Store {
 public:
-    /// Opens or creates the file; its folder must exist. ":memory:" keeps nothing.
-    explicit Store(const std::filesystem::path& file);
-    ~Store();
+    Store() = default;
+    virtual ~Store() = default;
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
-    void keep(const ShownCard& card);
+    virtual void keep(const ShownCard& card) = 0;
 
     /// All of it or nothing. The same feedback again changes nothing; a later outcome of a card replaces an earlier
     /// one, whichever came first. Comments are kept only where that is asked for.
-    void keep(const std::vector<Feedback>& feedback, bool keepComments);
+    virtual void keep(const std::vector<Feedback>& feedback, bool keepComments) = 0;
 
     /// Per month and trial, the newest month first; of cards shown, and of unknown cards with feedback, in those days.
-    std::vector<FeedbackRow> rows(fhir::Date from, fhir::Date to) const;
+    virtual std::vector<FeedbackRow> rows(fhir::Date from, fhir::Date to) = 0;
 
     /// What the throttle remembers of a patient and user, by the HMAC of both.
-    std::optional<LastShown> lastShown(std::string_view key) const;
-    void keepLastShown(std::string_view key, const LastShown& shown);
+    virtual std::optional<LastShown> lastShown(std::string_view key) = 0;
+    virtual void keepLastShown(std::string_view key, const LastShown& shown) = 0;
     /// Marks the patients of these cards, by their HMAC: no card is wanted for them any more.
-    void markNever(const std::vector<Feedback>& feedback);
-    bool isNever(std::string_view patientKey) const;
+    virtual void markNever(const std::vector<Feedback>& feedback) = 0;
+    virtual bool isNever(std::string_view patientKey) = 0;
 
     /// Remembers a token until it has expired; false when it was known already. Expired ones are forgotten.
-    bool remember(std::string_view key, std::int64_t expiry, std::int64_t now);
-
-private:
-    struct State;
-    std::unique_ptr<State> state_;
+    virtual bool remember(std::string_view key, std::int64_t expiry, std::int64_t now) = 0;
 };
+
+/// Opens or creates a store: a PostgreSQL database by its URL ("postgresql://host/name"), for several machines, or else
+/// a SQLite file, whose folder must exist (":memory:" keeps nothing). The schema migrates itself; a store of a newer
+/// version is refused. Errors: std::runtime_error.
+std::shared_ptr<Store> openStore(const std::string& where);
+
+/// Whether that names a database by its URL.
+bool isDatabase(std::string_view where);
 
 }  // namespace cds_hooks

@@ -64,7 +64,7 @@ bool isIn(std::string_view file, std::string_view room) {
     return file.starts_with(room) || file.starts_with("tests/" + std::string(room));
 }
 
-const std::array<Library, 6> libraries{{
+const std::array<Library, 7> libraries{{
     {{"cpprest/", "pplx/"},
      [](std::string_view file) {
          return isIn(file, "cds-hooks/") && (stem(file) == "transport" || stem(file) == "listener");
@@ -77,8 +77,13 @@ const std::array<Library, 6> libraries{{
      },
      "cds-hooks/main.cpp and the configuration"},
     {{"sqlite3.h"},
-     [](std::string_view file) { return isIn(file, "cds-hooks/") && stem(file) == "store"; },
+     [](std::string_view file) {
+         return isIn(file, "cds-hooks/") && (stem(file) == "sqlite_store" || stem(file) == "store");
+     },
      "the store of cds-hooks"},
+    {{"pqxx/"},
+     [](std::string_view file) { return file == "cds-hooks/postgres_store.cpp"; },
+     "cds-hooks/postgres_store.cpp"},
     {{"prometheus/"}, [](std::string_view file) { return file == "cds-hooks/metrics.cpp"; }, "cds-hooks/metrics.cpp"},
     {{"curl/"}, [](std::string_view file) { return isIn(file, "fhir/") && stem(file) == "client"; }, "fhir/client"},
 }};

@@ -57,8 +57,8 @@ fhir::Date dayOf(std::int64_t time) {
 }  // namespace
 
 TEST_CASE("a card is shown to a user for a patient once in so many days") {
-    cds_hooks::Store store(":memory:");
-    cds_hooks::Throttle throttle(store, secret, 7);
+    const auto store = cds_hooks::openStore(":memory:");
+    cds_hooks::Throttle throttle(*store, secret, 7);
     const Made made = possible();
     const auto may = [&](std::int64_t time, const std::string& patient = "p1",
                          const std::string& user = "Practitioner/1") {
@@ -122,8 +122,8 @@ TEST_CASE("something new is shown at once: a trial, a better status, a wash-out 
     });
     for (const Row& row : rows) {
         CAPTURE(row.name);
-        cds_hooks::Store store(":memory:");
-        cds_hooks::Throttle throttle(store, secret, 30);
+        const auto store = cds_hooks::openStore(":memory:");
+        cds_hooks::Throttle throttle(*store, secret, 30);
         CHECK(throttle.mayShow(row.before.showing(), dayOf(noon), noon));
         CHECK_EQ(throttle.mayShow(row.after.showing(), dayOf(noon + row.later), noon + row.later), row.shown);
         // What was shown is known from then on.
@@ -132,10 +132,10 @@ TEST_CASE("something new is shown at once: a trial, a better status, a wash-out 
 }
 
 TEST_CASE("never for this patient is never, for every user, and for nobody else") {
-    cds_hooks::Store store(":memory:");
-    cds_hooks::Throttle throttle(store, secret, 7);
+    const auto store = cds_hooks::openStore(":memory:");
+    cds_hooks::Throttle throttle(*store, secret, 7);
     const Made made = possible();
-    store.keep({"card", "cd7-trials", noon, {{"NCT1", "candidate"}}, throttle.patientKey("p1")});
+    store->keep({"card", "cd7-trials", noon, {{"NCT1", "candidate"}}, throttle.patientKey("p1")});
     Feedback feedback;
     feedback.card = "card";
     feedback.outcome = Feedback::Outcome::overridden;
@@ -155,10 +155,10 @@ TEST_CASE("the throttle keeps no identifier, and another secret finds nothing") 
     const std::filesystem::path folder = name;
     const Made made = possible();
     {
-        cds_hooks::Store store(folder / "t.db");
-        cds_hooks::Throttle throttle(store, secret, 7);
+        const auto store = cds_hooks::openStore(folder / "t.db");
+        cds_hooks::Throttle throttle(*store, secret, 7);
         CHECK(throttle.mayShow(made.showing("patient-4711", "Practitioner/jane-doe"), dayOf(noon), noon));
-        store.keep({"card", "cd7-trials", noon, {}, throttle.patientKey("patient-4711")});
+        store->keep({"card", "cd7-trials", noon, {}, throttle.patientKey("patient-4711")});
         std::size_t files = 0;
         for (const auto& entry : std::filesystem::directory_iterator(folder)) {
             ++files;
@@ -167,7 +167,7 @@ TEST_CASE("the throttle keeps no identifier, and another secret finds nothing") 
         }
         CHECK_GE(files, 2);
         CHECK_EQ(throttle.patientKey("patient-4711").size(), 32);
-        cds_hooks::Throttle other(store, std::string(32, 'x'), 7);
+        cds_hooks::Throttle other(*store, std::string(32, 'x'), 7);
         CHECK_NE(other.patientKey("patient-4711"), throttle.patientKey("patient-4711"));
     }
     std::filesystem::remove_all(folder);
