@@ -14,7 +14,7 @@ fail() {
 
 # Starts an instance on a free port: its process and port become $process and $port.
 start() {
-    "$program" serve --port 0 --as-of 2025-11-13 2>"$folder/$1.log" &
+    "$program" serve --port 0 --as-of 2025-11-13 --store "$folder/$1.db" 2>"$folder/$1.log" &
     process=$!
     for _ in $(seq 200); do
         port=$(sed -n 's/.*listens on http:\/\/127\.0\.0\.1:\([0-9]*\).*/\1/p' "$folder/$1.log")

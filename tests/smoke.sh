@@ -53,7 +53,7 @@ status 0 "$program" trials questionnaire NCT07117305 --chart "$story" --as-of 20
 grep -q '"resourceType":"Questionnaire"' "$work/out" || fail "no screening form"
 status 2 "$program" trials questionnaire NCT00000000
 
-"$program" serve --port 0 --as-of 2025-11-13 2>"$work/log" &
+"$program" serve --port 0 --as-of 2025-11-13 --store "$work/feedback.db" 2>"$work/log" &
 server=$!
 port=""
 for _ in $(seq 200); do
@@ -74,6 +74,14 @@ answers 200 "$base/cds-services"
 grep -q '"id":"cd7-trials"' "$work/body" || fail "discovery does not name the service"
 answers 200 -d @fixtures/hooks/patient-view.json "$base/cds-services/cd7-trials"
 grep -q '"indicator":"info"' "$work/body" || fail "no card for a patient in relapse"
+card=$(sed 's/.*"uuid":"\([^"]*\)","summary".*/\1/' "$work/body")
+answers 200 -d '{"feedback":[{"card":"'"$card"'","outcome":"overridden","outcomeTimestamp":"2025-11-13T10:00:00Z","overrideReason":{"reason":{"code":"not-now"}}}]}' \
+    "$base/cds-services/cd7-trials/feedback"
+status 0 "$program" feedback --store "$work/feedback.db" --format csv
+grep -q ',NCT07109518,1,0,1,0,0,0,1,' "$work/out" || fail "feedback is not reported"
+answers 200 "$base/health/ready"
+answers 200 "$base/metrics"
+grep -q 'cd7match_feedback_total{outcome="overridden"} 1' "$work/body" || fail "the metrics do not count feedback"
 answers 400 -d '{' "$base/cds-services/cd7-trials"
 grep -q OperationOutcome "$work/body" || fail "an error without an OperationOutcome"
 answers 412 -d '{"hook":"patient-view","hookInstance":"x","context":{"userId":"Practitioner/1","patientId":"1"}}' \
@@ -83,8 +91,14 @@ grep -q '"id":"NCT07117305"' "$work/body" || fail "the service does not hand out
 answers 404 "$base/nothing"
 answers 405 "$base/cds-services/cd7-trials"
 ! grep -q 'Practitioner\|example' "$work/log" || fail "the log holds what the client sent"
-status 2 "$program" serve --port "$port"
+status 2 "$program" serve --port "$port" --store none
 grep -q "$port" "$work/err" || fail "the port in use is not named"
+status 0 "$program" serve --print-config --port 9000
+grep -q '^port=9000' "$work/out" || fail "the configuration is not printed"
+status 2 "$program" serve --port 70000 --store none
+grep -q -- '--port: 70000 does not lie' "$work/err" || fail "a wrong option is not named"
+status 0 "$program" ehr-table
+grep -q 'cd7-trials-order-sign' "$work/out" || fail "no table for analysts"
 kill -TERM "$server"
 wait "$server" || fail "the service does not end with status 0"
 server=""
