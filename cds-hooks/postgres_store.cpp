@@ -1,5 +1,7 @@
+#include <libpq-fe.h>
+
+#include <initializer_list>
 #include <mutex>
-#include <pqxx/pqxx>
 #include <stdexcept>
 
 #include "cds-hooks/store_kinds.h"
@@ -59,57 +61,132 @@ std::string hexadecimal(std::string_view bytes) {
     return text;
 }
 
+/// The connection is gone; what was not committed has not happened.
+struct Lost : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct CloseConnection {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+};
+using Connection = std::unique_ptr<PGconn, CloseConnection>;
+
+/// What a statement has answered.
+class Result {
+public:
+    explicit Result(PGresult* result) : result_(result, PQclear) {}
+
+    bool isSound() const {
+        const ExecStatusType status = PQresultStatus(result_.get());
+        return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+    }
+    /// Whether it failed because there is no server any more: libpq itself says so, or the server's last word does
+    /// (PostgreSQL, error codes: class 08 connection exception, 57P operator intervention).
+    bool isLost() const {
+        const char* const code = PQresultErrorField(result_.get(), PG_DIAG_SQLSTATE);
+        return code == nullptr || std::string_view(code).starts_with("08") || std::string_view(code).starts_with("57P");
+    }
+    int rows() const { return PQntuples(result_.get()); }
+    std::string text(int row, int column) const { return PQgetvalue(result_.get(), row, column); }
+    std::int64_t number(int row, int column) const { return std::stoll(text(row, column)); }
+    bool hasChanged() const { return std::string_view(PQcmdTuples(result_.get())) == "1"; }
+
+private:
+    std::unique_ptr<PGresult, void (*)(PGresult*)> result_;
+};
+
+std::string text(std::int64_t number) {
+    return std::to_string(number);
+}
+
+/// Everything between construction and commit, or nothing of it.
+class Transaction {
+public:
+    explicit Transaction(PGconn* connection) : connection_(connection) { run("BEGIN"); }
+    ~Transaction() {
+        if (!done_) PQclear(PQexec(connection_, "ROLLBACK"));
+    }
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+
+    /// One statement with its values as text.
+    Result run(const char* sql, std::initializer_list<std::string> values = {}) {
+        std::vector<const char*> pointers;
+        for (const std::string& value : values) pointers.push_back(value.c_str());
+        Result result(PQexecParams(connection_, sql, static_cast<int>(pointers.size()), nullptr, pointers.data(),
+                                   nullptr, nullptr, 0));
+        return sound(std::move(result));
+    }
+    /// Several statements without values.
+    void runAll(const char* sql) { sound(Result(PQexec(connection_, sql))); }
+
+    void commit() {
+        run("COMMIT");
+        done_ = true;
+    }
+
+private:
+    Result sound(Result result) const {
+        if (result.isSound()) return result;
+        const std::string reason = PQerrorMessage(connection_);
+        if (PQstatus(connection_) != CONNECTION_OK || result.isLost()) throw Lost(reason);
+        throw std::runtime_error(reason);
+    }
+
+    PGconn* connection_;
+    bool done_ = false;
+};
+
 class PostgresStore : public Store {
 public:
     explicit PostgresStore(std::string url) : url_(std::move(url)) {
-        within([](pqxx::work& work) { migrate(work); });
+        within([](Transaction& work) { migrate(work); });
     }
 
     void keep(const ShownCard& card) override {
-        within([&](pqxx::work& work) {
-            work.exec("SET LOCAL synchronous_commit = off");
+        within([&](Transaction& work) {
+            work.run("SET LOCAL synchronous_commit = off");
             if (card.patientKey.empty()) {
-                work.exec_params(
-                    "INSERT INTO cd7match_card (uuid, service, shown) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    card.uuid, card.service, card.time);
+                work.run("INSERT INTO cd7match_card (uuid, service, shown) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                         {card.uuid, card.service, text(card.time)});
             } else {
-                work.exec_params(
+                work.run(
                     "INSERT INTO cd7match_card (uuid, service, shown, patient) VALUES ($1, $2, $3, $4) ON CONFLICT DO "
                     "NOTHING",
-                    card.uuid, card.service, card.time, hexadecimal(card.patientKey));
+                    {card.uuid, card.service, text(card.time), hexadecimal(card.patientKey)});
             }
             for (const auto& [trial, status] : card.trials)
-                work.exec_params(
+                work.run(
                     "INSERT INTO cd7match_card_trial (card, trial, status) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                    card.uuid, trial, status);
+                    {card.uuid, trial, status});
         });
     }
 
     void keep(const std::vector<Feedback>& feedback, bool keepComments) override {
-        within([&](pqxx::work& work) {
+        within([&](Transaction& work) {
             for (const Feedback& item : feedback) {
                 const bool withComment = keepComments && !item.comment.empty();
-                work.exec_params(
+                work.run(
                     "INSERT INTO cd7match_feedback (card, outcome, time, reason, comment) "
                     "VALUES ($1, $2, $3, $4, NULLIF($5, '')) ON CONFLICT (card) DO UPDATE SET outcome = "
                     "excluded.outcome, "
                     "time = excluded.time, reason = excluded.reason, comment = excluded.comment "
                     "WHERE excluded.time > cd7match_feedback.time",
-                    item.card, std::string(word(item.outcome)), item.time, item.reason,
-                    withComment ? item.comment : std::string());
+                    {item.card, std::string(word(item.outcome)), text(item.time), item.reason,
+                     withComment ? item.comment : std::string()});
                 for (const std::string& suggestion : item.suggestions)
-                    work.exec_params(
+                    work.run(
                         "INSERT INTO cd7match_accepted_suggestion (card, suggestion) VALUES ($1, $2) ON CONFLICT DO "
                         "NOTHING",
-                        item.card, suggestion);
+                        {item.card, suggestion});
             }
         });
     }
 
     std::vector<FeedbackRow> rows(fhir::Date from, fhir::Date to) override {
         FeedbackTally tally;
-        within([&](pqxx::work& work) {
-            const pqxx::result found = work.exec_params(
+        within([&](Transaction& work) {
+            const Result found = work.run(
                 "SELECT card.shown, trial.trial, COALESCE(feedback.outcome, ''), COALESCE(feedback.reason, '') "
                 "FROM cd7match_card card JOIN cd7match_card_trial trial ON trial.card = card.uuid "
                 "LEFT JOIN cd7match_feedback feedback ON feedback.card = card.uuid "
@@ -117,64 +194,63 @@ public:
                 "SELECT feedback.time, '', feedback.outcome, feedback.reason FROM cd7match_feedback feedback "
                 "WHERE feedback.time >= $1 AND feedback.time < $2 "
                 "AND NOT EXISTS (SELECT 1 FROM cd7match_card card WHERE card.uuid = feedback.card)",
-                from.days() * secondsPerDay, (to.days() + 1) * secondsPerDay);
+                {text(from.days() * secondsPerDay), text((to.days() + 1) * secondsPerDay)});
             tally = {};
-            for (const pqxx::row& row : found)
-                tally.add(row[0].as<std::int64_t>(), row[1].c_str(), row[2].c_str(), row[3].c_str());
+            for (int row = 0; row < found.rows(); ++row)
+                tally.add(found.number(row, 0), found.text(row, 1), found.text(row, 2), found.text(row, 3));
         });
         return tally.rows();
     }
 
     std::optional<LastShown> lastShown(std::string_view key) override {
         std::optional<LastShown> shown;
-        within([&](pqxx::work& work) {
-            const pqxx::result found =
-                work.exec_params("SELECT time, fingerprint FROM cd7match_last_shown WHERE key = $1", hexadecimal(key));
+        within([&](Transaction& work) {
+            const Result found =
+                work.run("SELECT time, fingerprint FROM cd7match_last_shown WHERE key = $1", {hexadecimal(key)});
             shown.reset();
-            if (!found.empty()) shown = LastShown{found[0][0].as<std::int64_t>(), found[0][1].c_str()};
+            if (found.rows() > 0) shown = LastShown{found.number(0, 0), found.text(0, 1)};
         });
         return shown;
     }
 
     void keepLastShown(std::string_view key, const LastShown& shown) override {
-        within([&](pqxx::work& work) {
-            work.exec("SET LOCAL synchronous_commit = off");
-            work.exec_params(
+        within([&](Transaction& work) {
+            work.run("SET LOCAL synchronous_commit = off");
+            work.run(
                 "INSERT INTO cd7match_last_shown (key, time, fingerprint) VALUES ($1, $2, $3) ON CONFLICT (key) DO "
                 "UPDATE "
                 "SET time = excluded.time, fingerprint = excluded.fingerprint",
-                hexadecimal(key), shown.time, shown.fingerprint);
+                {hexadecimal(key), text(shown.time), shown.fingerprint});
         });
     }
 
     void markNever(const std::vector<Feedback>& feedback) override {
-        within([&](pqxx::work& work) {
+        within([&](Transaction& work) {
             for (const Feedback& item : feedback)
-                work.exec_params(
+                work.run(
                     "INSERT INTO cd7match_never (patient) SELECT patient FROM cd7match_card WHERE uuid = $1 AND "
                     "patient IS "
                     "NOT NULL ON CONFLICT DO NOTHING",
-                    item.card);
+                    {item.card});
         });
     }
 
     bool isNever(std::string_view patientKey) override {
         bool never = false;
-        within([&](pqxx::work& work) {
-            never =
-                !work.exec_params("SELECT 1 FROM cd7match_never WHERE patient = $1", hexadecimal(patientKey)).empty();
+        within([&](Transaction& work) {
+            never = work.run("SELECT 1 FROM cd7match_never WHERE patient = $1", {hexadecimal(patientKey)}).rows() > 0;
         });
         return never;
     }
 
     bool remember(std::string_view key, std::int64_t expiry, std::int64_t now) override {
         bool isNew = false;
-        within([&](pqxx::work& work) {
-            work.exec("SET LOCAL synchronous_commit = off");
-            work.exec_params("DELETE FROM cd7match_token WHERE expiry < $1", now);
-            isNew = work.exec_params("INSERT INTO cd7match_token (key, expiry) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                                     hexadecimal(key), expiry)
-                        .affected_rows() == 1;
+        within([&](Transaction& work) {
+            work.run("SET LOCAL synchronous_commit = off");
+            work.run("DELETE FROM cd7match_token WHERE expiry < $1", {text(now)});
+            isNew = work.run("INSERT INTO cd7match_token (key, expiry) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                             {hexadecimal(key), text(expiry)})
+                        .hasChanged();
         });
         return isNew;
     }
@@ -187,7 +263,7 @@ private:
         try {
             try {
                 attempt(action);
-            } catch (const pqxx::broken_connection&) {
+            } catch (const Lost&) {
                 connection_.reset();
                 attempt(action);
             }
@@ -198,29 +274,36 @@ private:
 
     template <typename Action>
     void attempt(const Action& action) {
-        if (connection_ == nullptr) connection_ = std::make_unique<pqxx::connection>(url_);
-        pqxx::work work(*connection_);
+        if (connection_ == nullptr) {
+            Connection fresh(PQconnectdb(url_.c_str()));
+            if (PQstatus(fresh.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(fresh.get()));
+            PQsetNoticeProcessor(
+                fresh.get(), [](void*, const char*) {}, nullptr);
+            connection_ = std::move(fresh);
+        }
+        Transaction work(connection_.get());
         action(work);
         work.commit();
     }
 
-    static void migrate(pqxx::work& work) {
+    static void migrate(Transaction& work) {
         // Two that open the same database at once take turns.
-        work.exec("SELECT pg_advisory_xact_lock(720077)");
-        work.exec("CREATE TABLE IF NOT EXISTS cd7match_schema (version INTEGER NOT NULL)");
-        const pqxx::result found = work.exec("SELECT version FROM cd7match_schema");
-        const std::size_t version = found.empty() ? 0 : found[0][0].as<std::size_t>();
+        work.run("SELECT pg_advisory_xact_lock(720077)");
+        work.run("CREATE TABLE IF NOT EXISTS cd7match_schema (version INTEGER NOT NULL)");
+        const Result found = work.run("SELECT version FROM cd7match_schema");
+        const std::size_t version = found.rows() == 0 ? 0 : static_cast<std::size_t>(found.number(0, 0));
         if (version > migrations.size())
             throw std::runtime_error("is of version " + std::to_string(version) + ", this program knows " +
                                      std::to_string(migrations.size()));
-        for (std::size_t step = version; step < migrations.size(); ++step) work.exec(migrations[step]);
-        work.exec("DELETE FROM cd7match_schema");
-        work.exec_params("INSERT INTO cd7match_schema (version) VALUES ($1)", static_cast<int>(migrations.size()));
+        for (std::size_t step = version; step < migrations.size(); ++step) work.runAll(migrations[step]);
+        work.run("DELETE FROM cd7match_schema");
+        work.run("INSERT INTO cd7match_schema (version) VALUES ($1)",
+                 {text(static_cast<std::int64_t>(migrations.size()))});
     }
 
     std::string url_;
     std::mutex mutex_;
-    std::unique_ptr<pqxx::connection> connection_;
+    Connection connection_;
 };
 
 }  // namespace

@@ -81,7 +81,7 @@ const std::array<Library, 7> libraries{{
          return isIn(file, "cds-hooks/") && (stem(file) == "sqlite_store" || stem(file) == "store");
      },
      "the store of cds-hooks"},
-    {{"pqxx/"},
+    {{"libpq-fe.h"},
      [](std::string_view file) { return file == "cds-hooks/postgres_store.cpp"; },
      "cds-hooks/postgres_store.cpp"},
     {{"prometheus/"}, [](std::string_view file) { return file == "cds-hooks/metrics.cpp"; }, "cds-hooks/metrics.cpp"},
