@@ -1,5 +1,6 @@
 #include <libpq-fe.h>
 
+#include <array>
 #include <initializer_list>
 #include <mutex>
 #include <stdexcept>
@@ -275,7 +276,10 @@ private:
     template <typename Action>
     void attempt(const Action& action) {
         if (connection_ == nullptr) {
-            Connection fresh(PQconnectdb(url_.c_str()));
+            // What the URL says of these two counts; without it nobody waits for ever.
+            const std::array<const char*, 4> names{"connect_timeout", "options", "dbname", nullptr};
+            const std::array<const char*, 4> values{"5", "-c statement_timeout=5000", url_.c_str(), nullptr};
+            Connection fresh(PQconnectdbParams(names.data(), values.data(), 1));
             if (PQstatus(fresh.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(fresh.get()));
             PQsetNoticeProcessor(
                 fresh.get(), [](void*, const char*) {}, nullptr);
