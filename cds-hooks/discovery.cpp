@@ -115,7 +115,6 @@ std::string_view descriptionOf(const Service& service) {
 }  // namespace
 
 std::string discoveryJson(const Knowledge& knowledge) {
-    const std::vector<PrefetchTemplate> templates = prefetchTemplates(knowledge.vocabulary);
     fhir::json::Writer writer;
     writer.beginObject().name("services").beginArray();
     for (const Service& service : services()) {
@@ -128,7 +127,7 @@ std::string discoveryJson(const Knowledge& knowledge) {
             .member("version", specificationVersion)
             .name("prefetch")
             .beginObject();
-        for (const PrefetchTemplate& prefetch : templates) writer.member(prefetch.key, prefetch.query);
+        for (const PrefetchTemplate& prefetch : knowledge.prefetch) writer.member(prefetch.key, prefetch.query);
         writer.endObject()
             .member("usageRequirements",
                     "Send the prefetch data: the service does not fetch by itself. What is not sent is named in the "

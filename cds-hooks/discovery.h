@@ -36,14 +36,6 @@ const std::vector<Service>& services();
 /// The service of that id; nothing when there is none.
 const Service* findService(std::string_view id);
 
-/// One prefetch template: its key, the query, and what its answer covers.
-struct PrefetchTemplate {
-    std::string key;
-    std::string query;
-    std::string resourceType;
-    std::string part;  ///< of Observation: the group of facts whose codes it asks for
-};
-
 /// The prefetch templates, computed from the vocabulary: exactly the codes that can be used, no parameter name twice in
 /// one query. Source: CDS Hooks 2.0, prefetch template; checklist rows 37 to 44.
 std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocabulary);

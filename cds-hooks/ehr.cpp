@@ -47,7 +47,7 @@ std::set<std::string> tokensIn(std::string_view query) {
 
 std::string ehrTable(const Knowledge& knowledge, std::string_view baseUrl) {
     const std::string base(baseUrl);
-    const std::vector<PrefetchTemplate> templates = prefetchTemplates(knowledge.vocabulary);
+    const std::vector<PrefetchTemplate>& templates = knowledge.prefetch;
     std::string text = "## Endpoints\n\n";
     addHead(text, {"hook", "endpoint (also the `aud` of the JWT)", "feedback"});
     for (const Service& service : services()) {

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "cds-hooks/discovery.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
 #include "mapping/check.h"
@@ -129,6 +130,7 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     if (overlay)
         knowledge.site = readSite(site->name, overlay->root(), knowledge.vocabulary, knowledge.trials, problems, today);
     if (site) sorted.push_back(*site);
+    knowledge.prefetch = prefetchTemplates(knowledge.vocabulary);
     knowledge.digest = digestOf(sorted);
     return knowledge;
 }

@@ -18,11 +18,20 @@ struct KnowledgeFile {
     std::string text;
 };
 
+/// One prefetch template: its key, the query, and what its answer covers.
+struct PrefetchTemplate {
+    std::string key;
+    std::string query;
+    std::string resourceType;
+    std::string part;  ///< of Observation: the group of facts whose codes it asks for
+};
+
 /// The vocabulary and the trials: read once, const, shared between threads.
 struct Knowledge {
     mapping::Vocabulary vocabulary;
     std::vector<rules::Trial> trials;  ///< in the order of their ids
     Site site;
+    std::vector<PrefetchTemplate> prefetch;  ///< that discovery publishes and hooks are read by
     std::string
         digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };

@@ -83,7 +83,7 @@ fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json
     std::vector<fhir::Source> sources{patient};
     std::vector<std::string> known;
     coverage.setAll(Covered::notRead);
-    const std::vector<PrefetchTemplate> templates = prefetchTemplates(knowledge.vocabulary);
+    const std::vector<PrefetchTemplate>& templates = knowledge.prefetch;
     // Facts that no code could ask for are covered by the queries that were not needed.
     coverage.set("Observation", Covered::completely);
     for (const PrefetchTemplate& expected : templates) {
