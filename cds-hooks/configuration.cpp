@@ -120,7 +120,7 @@ std::vector<mapping::Problem> Configuration::problems() const {
     if (throttleDays_ > 0) {
         check(store_ != noStore, "--throttle-days", "needs a --store");
         try {
-            check(readWholeFile(throttleSecret_).size() >= Throttle::shortestSecret, "--throttle-secret",
+            check(readFile(throttleSecret_).size() >= Throttle::shortestSecret, "--throttle-secret",
                   "holds less than 32 bytes");
         } catch (const std::exception& error) {
             check(false, "--throttle-secret", error.what());

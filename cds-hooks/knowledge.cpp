@@ -15,13 +15,14 @@
 
 namespace cds_hooks {
 
-namespace {
-
 std::string readFile(const std::filesystem::path& path) {
     std::ifstream stream(path, std::ios::binary);
-    if (!stream) throw std::runtime_error(path.string() + ": cannot be read");
+    if (!stream || !std::filesystem::is_regular_file(path))
+        throw std::runtime_error(path.string() + ": is not a file that can be read");
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
+
+namespace {
 
 bool isTrialFile(const std::string& name) {
     return name.starts_with("NCT") && name.ends_with(".json");

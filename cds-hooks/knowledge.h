@@ -36,6 +36,9 @@ struct Knowledge {
         digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };
 
+/// The whole file. Errors: std::runtime_error names it when it is no regular file or cannot be read.
+std::string readFile(const std::filesystem::path& path);
+
 /// The files that were compiled into the program.
 std::vector<KnowledgeFile> embeddedKnowledge();
 

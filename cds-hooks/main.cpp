@@ -5,12 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -110,15 +109,8 @@ int checkTrials(const std::string& folder, const std::vector<std::string>& paths
     if (!paths.empty()) {
         // The named files against the vocabulary, without the trials that came with the program.
         std::erase_if(files, [](const cds_hooks::KnowledgeFile& file) { return file.name != "facts.json"; });
-        for (const std::string& path : paths) {
-            std::ifstream stream(path, std::ios::binary);
-            if (!stream || !std::filesystem::is_regular_file(path)) {
-                spdlog::error("{}: is not a file that can be read", path);
-                return usageOrKnowledgeError;
-            }
-            files.push_back({std::filesystem::path(path).filename().string(),
-                             {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()}});
-        }
+        for (const std::string& path : paths)
+            files.push_back({std::filesystem::path(path).filename().string(), cds_hooks::readFile(path)});
     }
     std::vector<mapping::Problem> problems;
     const cds_hooks::Knowledge knowledge = cds_hooks::readKnowledge(files, problems);
@@ -188,14 +180,8 @@ int printQuestionnaire(const cds_hooks::Knowledge& knowledge, const FormOptions&
         std::cout << cds_hooks::questionnaireJson(*trial, knowledge.vocabulary) << '\n';
         return 0;
     }
-    std::ifstream stream(options.chart, std::ios::binary);
-    if (!stream || !std::filesystem::is_regular_file(options.chart)) {
-        spdlog::error("{}: is not a file that can be read", options.chart);
-        return someUnreadable;
-    }
     try {
-        auto document = std::make_shared<fhir::json::Document>(
-            std::string{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()});
+        auto document = std::make_shared<fhir::json::Document>(cds_hooks::readFile(options.chart));
         const fhir::Chart chart =
             fhir::readBundle(std::move(document), readCoverage(options.covers, knowledge.vocabulary));
         const fhir::Date asOf =
@@ -207,6 +193,9 @@ int printQuestionnaire(const cds_hooks::Knowledge& knowledge, const FormOptions&
         return 0;
     } catch (const fhir::Error& error) {
         spdlog::error("{}: {}", options.chart, error.what());
+        return someUnreadable;
+    } catch (const std::runtime_error& error) {
+        spdlog::error("{}", error.what());
         return someUnreadable;
     }
 }

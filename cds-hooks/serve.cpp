@@ -7,10 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <stdexcept>
 #include <utility>
 
 #include "cds-hooks/listener.h"
@@ -80,12 +77,6 @@ std::string usualStore() {
     return folder / "feedback.db";
 }
 
-std::string readWholeFile(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream || !std::filesystem::is_regular_file(path)) throw std::runtime_error(path + ": cannot be read");
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-}
-
 std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& remember) {
     std::vector<mapping::Problem> problems;
     const auto fetch = [](const std::string& url) -> std::optional<std::string> {
@@ -96,8 +87,7 @@ std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& rememb
             return std::nullopt;
         }
     };
-    TrustOptions options =
-        readTrustOptions(std::filesystem::path(file).filename().string(), readWholeFile(file), problems);
+    TrustOptions options = readTrustOptions(std::filesystem::path(file).filename().string(), readFile(file), problems);
     auto trust = std::make_shared<Trust>(std::move(options), secondsSince1970, fetch, remember, problems);
     for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
     return problems.empty() ? trust : nullptr;
@@ -111,8 +101,8 @@ int serve(const Load& load, const ServeOptions& options) {
             std::filesystem::create_directories(std::filesystem::absolute(options.store).parent_path());
         serverOptions.store = openStore(options.store);
         if (options.throttleDays > 0)
-            serverOptions.throttle = std::make_shared<Throttle>(
-                *serverOptions.store, readWholeFile(options.throttleSecret), options.throttleDays);
+            serverOptions.throttle = std::make_shared<Throttle>(*serverOptions.store, readFile(options.throttleSecret),
+                                                                options.throttleDays);
     }
     // Several instances share what they remember where they share a store.
     const Remember remember =

@@ -37,9 +37,6 @@ std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& rememb
 /// there is none of them.
 std::string usualStore();
 
-/// The whole file. Errors: std::runtime_error names it.
-std::string readWholeFile(const std::string& path);
-
 /// Serves until SIGINT or SIGTERM, then finishes the requests in flight. SIGHUP loads again: what is sound replaces
 /// what was served, all at once; otherwise everything stays as it was. Returns the exit status, 2 when the first
 /// loading fails. Errors: std::runtime_error when it cannot listen.

@@ -6,12 +6,11 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <stdexcept>
 #include <unordered_map>
 #include <utility>
 
+#include "cds-hooks/knowledge.h"
 #include "fhir/decimal.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
@@ -95,12 +94,6 @@ std::optional<std::int64_t> readTime(Value value) {
     if (!number || *number < 0 || *number > farAway) return std::nullopt;
     const std::string whole = fhir::decimalText(*number, 6);
     return std::stoll(whole.substr(0, whole.find('.')));
-}
-
-std::optional<std::string> readFile(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream || !std::filesystem::is_regular_file(path)) return std::nullopt;
-    return std::string{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace
@@ -318,12 +311,15 @@ Trust::Trust(TrustOptions options, std::function<std::int64_t()> now, FetchKeys 
     for (const Issuer& issuer : options_.issuers) {
         auto keys = std::make_unique<Keys>();
         if (!issuer.jwks.empty()) {
-            std::string reason = "cannot be read";
-            const auto text = readFile(issuer.jwks);
-            if (auto set = text ? Keys::read(*text, reason) : nullptr) {
-                keys->set = std::move(set);
-            } else {
-                problems.push_back({issuer.jwks, reason});
+            try {
+                std::string reason;
+                if (auto set = Keys::read(readFile(issuer.jwks), reason)) {
+                    keys->set = std::move(set);
+                } else {
+                    problems.push_back({issuer.jwks, reason});
+                }
+            } catch (const std::runtime_error& error) {
+                problems.push_back({"trust", error.what()});
             }
         }
         keys_.emplace(issuer.iss, std::move(keys));

@@ -457,7 +457,7 @@ TEST_CASE("everything that is wrong with a trust file, and with the keys that it
     const Trust trust(
         optionsWith("/nowhere"), [] { return noon; }, {}, {}, found);
     REQUIRE_EQ(found.size(), 1);
-    CHECK_EQ(found.front().text(), "/nowhere: cannot be read");
+    CHECK_EQ(found.front().text(), "trust: /nowhere: is not a file that can be read");
 }
 
 TEST_CASE("a service that asks for trust answers 401 without detail, and logs no token") {
