@@ -318,7 +318,7 @@ TEST_CASE("feedback that was answered 200 outlives the service, whenever it is k
                 }
             }
         });
-        std::this_thread::sleep_for(std::chrono::milliseconds(150 + 70 * round));
+        std::this_thread::sleep_for(std::chrono::milliseconds(400 + 70 * round));
         running.kill();
         stop = true;
         client.join();

@@ -265,8 +265,8 @@ TEST_CASE("bodies and answers of megabytes arrive whole, requests in a row and a
 
 TEST_CASE("the limits of plain HTTP hold in TLS as well") {
     Limits limits;
-    limits.read = 300ms;
-    limits.idle = 300ms;
+    limits.read = 800ms;
+    limits.idle = 800ms;
     limits.bodyBytes = 1000;
     limits.headerBytes = 2000;
     Listener listener("127.0.0.1", 0, limits, echo, Certificates::all().server());
@@ -287,7 +287,7 @@ TEST_CASE("the limits of plain HTTP hold in TLS as well") {
 
 TEST_CASE("peers that never finish their greeting are let go, and others are served meanwhile") {
     Limits limits;
-    limits.read = 400ms;
+    limits.read = 1000ms;
     limits.connections = 100;
     Listener listener("127.0.0.1", 0, limits, echo, Certificates::all().server());
     asio::io_context io;
