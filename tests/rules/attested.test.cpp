@@ -136,6 +136,11 @@ TEST_CASE("what happened stays answered, what lasts is asked again after ninety 
            {"did not, said lately", {form("2025-08-15", answer("fact/stemCellTransplant", no))}, "false attested"},
            {"did not, said long ago", {form("2025-08-14", answer("fact/stemCellTransplant", no))}, "unknown stale"}},
           "NCT07117305", "exc.10");
+    // What was tried and failed has failed (NCT07109518 inc.07.1b); what no chart says is asked again.
+    check(
+        {{"failed, said long ago", {form("2020-01-01", answer("fact/salvageWithoutRemission", yes))}, "true attested"},
+         {"did not, said long ago", {form("2025-08-14", answer("fact/salvageWithoutRemission", no))}, "unknown asked"}},
+        "NCT07109518", "inc.07.1b");
 }
 
 TEST_CASE("a positive test that time does not take back is not taken back by a later answer") {
