@@ -74,8 +74,9 @@ Served Server::served() const {
 
 Answer Server::answer(const Request& request) {
     const auto started = std::chrono::steady_clock::now();
+    const Served current = served();  // the trace refers to it
     Trace trace;
-    Answer answer = answerOf(request, trace);
+    Answer answer = answerOf(current, request, trace);
     addOrigin(request, answer);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     const bool isWatching = trace.service == "operations";
@@ -88,8 +89,7 @@ Answer Server::answer(const Request& request) {
     return answer;
 }
 
-Answer Server::answerOf(const Request& request, Trace& trace) {
-    const Served current = served();
+Answer Server::answerOf(const Served& current, const Request& request, Trace& trace) {
     if (request.path == livePath || request.path == readyPath || request.path == metricsPath) {
         trace.service = "operations";
         if (request.method != "GET") return onlyTakes("GET");
@@ -120,7 +120,17 @@ Answer Server::answerOf(const Request& request, Trace& trace) {
 
 std::optional<Answer> Server::refuse(const Served& current, const Request& request) {
     if (current.trust == nullptr || !request.path.starts_with("/cds-services")) return std::nullopt;
-    const auto verdict = current.trust->verify(request.authorization, request.path);
+    std::variant<Caller, Distrust> verdict;
+    try {
+        verdict = current.trust->verify(request.authorization, request.path);
+    } catch (const std::exception& error) {
+        // Without a memory for tokens nobody can be believed.
+        spdlog::error("a token could not be remembered: {}", error.what());
+        metrics_.refused("no-memory");
+        Answer answer = outcome(503, "transient", "callers cannot be believed at the moment; try again");
+        answer.headers.emplace_back("Retry-After", "5");
+        return answer;
+    }
     const Distrust* distrust = std::get_if<Distrust>(&verdict);
     if (distrust == nullptr) return std::nullopt;
     metrics_.refused(word(*distrust));

@@ -54,7 +54,7 @@ public:
 
 private:
     Served served() const;
-    Answer answerOf(const Request& request, Trace& trace);
+    Answer answerOf(const Served& current, const Request& request, Trace& trace);
     std::optional<Answer> refuse(const Served& current, const Request& request);
     Answer takeFeedback(const Request& request);
     bool mayShow(const Showing& showing);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -13,7 +14,9 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fhir/json.h"
@@ -182,6 +185,73 @@ TEST_CASE("a draining service says that it is not ready, and a probe of it is no
     CHECK_EQ(status("/health/ready"), 503);
     CHECK_EQ(status("/health/live"), 200);
     CHECK_EQ(server.metrics().text().find("cd7match_requests_total{"), std::string::npos);
+}
+
+TEST_CASE("requests that are being answered keep the knowledge that they began with") {
+    spdlog::set_level(spdlog::level::err);
+    const auto fresh = [] {
+        std::vector<mapping::Problem> problems;
+        return std::make_shared<const cds_hooks::Knowledge>(
+            cds_hooks::readKnowledge(cds_hooks::embeddedKnowledge(), problems));
+    };
+    cds_hooks::Server server({fresh()}, {}, [] { return noon; });
+    std::atomic<bool> stop = false;
+    std::atomic<int> wrong = 0;
+    std::atomic<int> answered = 0;
+    std::thread client([&] {
+        const std::string body = patientView();
+        while (!stop) {
+            const cds_hooks::Answer answer = server.answer({"POST", service, "application/json", "", body});
+            if (answer.status != 200 || answer.body.find("NCT07109518") == std::string::npos) ++wrong;
+            ++answered;
+        }
+    });
+    for (int i = 0; i < 8; ++i) server.serve({fresh()});
+    stop = true;
+    client.join();
+    spdlog::set_level(spdlog::level::info);
+    CHECK_EQ(wrong, 0);
+    CHECK_GT(answered, 8);
+    CHECK_NE(server.metrics().text().find(
+                 R"(cd7match_trials_on_cards_total{status="potential-candidate",trial="NCT07109518"} )" +
+                 std::to_string(answered)),
+             std::string::npos);
+}
+
+TEST_CASE("without a memory for tokens nobody is believed, and everybody is told to try again") {
+    const std::shared_ptr<const cds_hooks::Knowledge> knowledge(&support::knowledge(), [](const auto*) {});
+    std::vector<mapping::Problem> problems;
+    cds_hooks::TrustOptions options;
+    // The token of the specification, on its day; see trust.test.cpp.
+    const std::string jwks = "/tmp/cd7match-test-jwks-" + std::to_string(getpid());
+    std::ofstream(jwks)
+        << R"({"keys":[{"kty":"EC","use":"sig","crv":"P-384","kid":"example-kid","x":"46SDH7Znh821wblCBglA61sNE9ZrHYKKt3qRtRTmSXyOI_FIGBLWrWa0GPUkDCEk","y":"XMcRuuoGW7CXjQdy-F5i3FeBE0x9hPLdeFdSoDd3ELmx404tLX0VRRcqzAsPhXcI","alg":"ES384"}]})";
+    options.baseUrl = "https://cds.example.org";
+    options.issuers.push_back(
+        {"https://fhir-ehr.example.com/", jwks, "", {"https://cds.example.org/cds-services/some-service"}, {}});
+    const auto failing = [](std::string_view, std::int64_t, std::int64_t) -> bool {
+        throw std::runtime_error("disk full");
+    };
+    const auto trust = std::make_shared<cds_hooks::Trust>(
+        options, [] { return std::int64_t{1'422'568'850}; }, cds_hooks::FetchKeys(), failing, problems);
+    std::remove(jwks.c_str());
+    REQUIRE(problems.empty());
+    cds_hooks::Server server({knowledge, trust}, {}, [] { return noon; });
+    const std::string token =
+        "Bearer "
+        "eyJhbGciOiJFUzM4NCIsInR5cCI6IkpXVCIsImtpZCI6ImV4YW1wbGUta2lkIiwiamt1IjoiaHR0cHM6Ly9maGlyLWVoci5leGFtcGxlLmNvbS"
+        "9q"
+        "d2tfdXJpIn0."
+        "eyJpc3MiOiJodHRwczovL2ZoaXItZWhyLmV4YW1wbGUuY29tLyIsImF1ZCI6Imh0dHBzOi8vY2RzLmV4YW1wbGUub3JnL2Nkcy1z"
+        "ZXJ2aWNlcy9zb21lLXNlcnZpY2UiLCJleHAiOjE0MjI1Njg4NjAsImlhdCI6MTMxMTI4MDk3MCwianRpIjoiZWUyMmIwMjEtZTFiNy00NjExLW"
+        "Jh"
+        "NWItOGVlYzZhMzNhYzFlIiwidGVuYW50IjoiMmRkZDZjM2EtOGU5YS00NGM2LWEzMDUtNTIxMTFhZDMwMmEyIn0."
+        "d1WfLjGRKlcWB94l9do4cM8R"
+        "EXeYJLL6SGUBO8VHZhfM8mwKYP70EMxJ67War4TQblEpaQrp11wx5p7oPFm2ETYgCicS84vXWEIYTdjooZdooCSDf2L8-i4awdoUwiEb";
+    const cds_hooks::Answer answer = server.answer({"GET", "/cds-services", "", "", "", token});
+    CHECK_EQ(answer.status, 503);
+    CHECK_EQ(answer.headers.at(0).first, "Retry-After");
+    CHECK_EQ(server.answer({"GET", "/cds-services", "", "", "", "Bearer x"}).status, 401);
 }
 
 namespace {
