@@ -48,7 +48,7 @@ fhir::Coverage coverage() {
 }
 
 std::shared_ptr<fhir::json::Document> document() {
-    return std::make_shared<fhir::json::Document>(text());
+    return std::make_shared<fhir::json::Document>(text(), fhir::json::Selection::elements);
 }
 
 void RapidJsonDom(benchmark::State& state) {

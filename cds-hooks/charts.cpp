@@ -46,7 +46,8 @@ private:
         try {
             fhir::json::Limits limits;
             limits.bytes = options_.mostBytes;
-            auto document = std::make_shared<fhir::json::Document>(std::move(input.text), limits);
+            auto document =
+                std::make_shared<fhir::json::Document>(std::move(input.text), fhir::json::Selection::elements, limits);
             StoredChart stored{std::move(input.origin), fhir::readBundle(std::move(document), options_.coverage),
                                options_.asOf.value_or(options_.today)};
             if (!options_.asOf)

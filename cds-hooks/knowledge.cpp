@@ -132,6 +132,8 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
         knowledge.site = readSite(site->name, overlay->root(), knowledge.vocabulary, knowledge.trials, problems, today);
     if (site) sorted.push_back(*site);
     knowledge.prefetch = prefetchTemplates(knowledge.vocabulary);
+    // A trial with problems may name facts that are not there.
+    if (problems.empty()) knowledge.gateCodes = GateCodes(knowledge.vocabulary, knowledge.trials);
     knowledge.digest = digestOf(sorted);
     return knowledge;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cds-hooks/gate_codes.h"
 #include "cds-hooks/site.h"
 #include "mapping/vocabulary.h"
 #include "rules/trial.h"
@@ -32,6 +33,7 @@ struct Knowledge {
     std::vector<rules::Trial> trials;  ///< in the order of their ids
     Site site;
     std::vector<PrefetchTemplate> prefetch;  ///< that discovery publishes and hooks are read by
+    GateCodes gateCodes;
     std::string
         digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };

@@ -181,7 +181,8 @@ int printQuestionnaire(const cds_hooks::Knowledge& knowledge, const FormOptions&
         return 0;
     }
     try {
-        auto document = std::make_shared<fhir::json::Document>(cds_hooks::readFile(options.chart));
+        auto document =
+            std::make_shared<fhir::json::Document>(cds_hooks::readFile(options.chart), fhir::json::Selection::elements);
         const fhir::Chart chart =
             fhir::readBundle(std::move(document), readCoverage(options.covers, knowledge.vocabulary));
         const fhir::Date asOf =

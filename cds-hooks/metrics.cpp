@@ -72,7 +72,7 @@ void Metrics::request(const Trace& trace, int status, double time) {
     state_->requests.Add(Labels{{"service", serviceOf(trace)}, {"status", std::to_string(status)}}).Increment();
     state_->latency.Add(Labels{{"service", serviceOf(trace)}}, seconds).Observe(time);
     for (const auto& [trial, verdict] : trace.trials) {
-        const Labels labels{{"trial", std::string(trial)}, {"status", std::string(rules::word(verdict))}};
+        const Labels labels{{"trial", std::string(trial)}, {"status", std::string(verdict)}};
         state_->evaluations.Add(labels).Increment();
         for (const std::string_view shown : trace.shown) {
             if (shown == trial) state_->cards.Add(labels).Increment();

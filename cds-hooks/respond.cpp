@@ -68,10 +68,15 @@ fhir::Source patientOf(Value prefetch) {
     return {};
 }
 
-/// The chart that a hook's prefetch holds. Throws Refusal.
-fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json::Document> document,
-                    const std::string& patientId) {
-    const Value prefetch = document->root()["prefetch"];
+/// What a hook's prefetch holds: where the resources are, and what of each type was sent.
+struct Prefetch {
+    std::vector<fhir::Source> sources;
+    fhir::Coverage coverage;
+};
+
+/// Throws Refusal when the Patient, or everything, is missing.
+Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string& patientId) {
+    const Value prefetch = root["prefetch"];
     if (!prefetch.isObject())
         throw Refusal{412, "required", "prefetch is missing: the Patient and the queries of discovery are needed"};
     const fhir::Source patient = patientOf(prefetch);
@@ -126,7 +131,7 @@ fhir::Chart chartOf(const Knowledge& knowledge, std::shared_ptr<const fhir::json
     }
     anythingSent = anythingSent || sources.size() > 1;
     if (!anythingSent) throw Refusal{412, "required", "prefetch holds the Patient and nothing else"};
-    return fhir::readChart(std::move(document), sources, std::move(coverage));
+    return {std::move(sources), std::move(coverage)};
 }
 
 std::string newUuid() {
@@ -204,9 +209,9 @@ struct HookRequest {
     std::string encounterId;
 };
 
-HookRequest readHook(std::string_view body, const Service& service, Trace& trace) {
+HookRequest readHook(std::string_view body, fhir::json::Selection selection, const Service& service, Trace& trace) {
     HookRequest hook;
-    hook.document = std::make_shared<fhir::json::Document>(std::string(body));
+    hook.document = std::make_shared<fhir::json::Document>(std::string(body), selection);
     const Value root = hook.document->root();
     if (!root.isObject()) throw Refusal{400, "structure", "the body is not a JSON object"};
     const std::string name = requiredString(root, "hook", "");
@@ -258,14 +263,23 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
                      const std::string& cardUuid, const RespondOptions& options, Trace& trace) {
     static const Answer nothing{200, R"({"cards":[]})", "application/json", {}};
     try {
-        const HookRequest hook = readHook(body, service, trace);
-        fhir::Chart chart = chartOf(knowledge, hook.document, hook.patientId);
+        // No gate can open: the request is checked, and its chart is not read.
+        const bool isSilent = service.orders.empty() && !knowledge.gateCodes.mayConcern(body);
+        using fhir::json::Selection;
+        const HookRequest hook = readHook(body, isSilent ? Selection::envelope : Selection::elements, service, trace);
+        Prefetch prefetch = readPrefetch(knowledge, hook.document->root(), hook.patientId);
+        if (isSilent) {
+            for (const rules::Trial& trial : knowledge.trials) trace.trials.emplace_back(trial.id, noDisease);
+            return nothing;
+        }
+        fhir::Chart chart = fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage));
         std::vector<fhir::Activity> orders;
         if (!service.orders.empty()) orders = draftOrders(hook.document->root(), service, hook.document);
         const fhir::Chart recorded = orders.empty() ? fhir::Chart() : chart;
         const Screening screening = screen(knowledge, std::move(chart), asOf);
         for (const rules::Evaluation& evaluation : screening.evaluations)
-            trace.trials.emplace_back(evaluation.trial->id, evaluation.status);
+            trace.trials.emplace_back(evaluation.trial->id,
+                                      evaluation.gate ? rules::word(evaluation.status) : noDisease);
 
         OrderScreening ordered;
         Showing showing{&service, cardUuid, hook.patientId, hook.userId, {}};
@@ -314,7 +328,17 @@ std::optional<Place> placeOf(const Knowledge& knowledge, std::string_view path) 
     return service == nullptr ? std::nullopt : std::optional(Place{"POST", service, nullptr});
 }
 
+/// What an operator calls it.
+std::string_view nameOf(const Place& place) {
+    return place.service != nullptr ? place.service->id : place.form != nullptr ? "questionnaire" : "discovery";
+}
+
 }  // namespace
+
+std::string_view serviceAt(const Knowledge& knowledge, std::string_view path) {
+    const std::optional<Place> place = placeOf(knowledge, path);
+    return place ? nameOf(*place) : std::string_view();
+}
 
 bool isJson(std::string_view contentType) {
     std::string type(contentType.substr(0, contentType.find(';')));
@@ -328,9 +352,7 @@ Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date as
                Trace& trace) {
     const std::optional<Place> place = placeOf(knowledge, request.path);
     if (!place) return outcome(404, "not-found", "there is nothing at this path");
-    trace.service = place->service != nullptr ? place->service->id
-                    : place->form != nullptr  ? "questionnaire"
-                                              : "discovery";
+    trace.service = nameOf(*place);
     if (request.method != place->method) return onlyTakes(place->method);
     if (place->form != nullptr)
         return {200, questionnaireJson(*place->form, knowledge.vocabulary), "application/fhir+json", {}};

@@ -34,9 +34,13 @@ struct RespondOptions {
 struct Trace {
     std::string_view service;  ///< id of the service, "discovery", "questionnaire"; empty for any other path
     std::string hookInstance;  ///< when it is a UUID; anything else may hold anything
-    std::vector<std::pair<std::string_view, rules::Status>> trials;  ///< as evaluated, when a hook was
-    std::vector<std::string_view> shown;                             ///< the trials on the card
+    /// Each trial, with its status or noDisease, when a hook was evaluated.
+    std::vector<std::pair<std::string_view, std::string_view>> trials;
+    std::vector<std::string_view> shown;  ///< the trials on the card
 };
+
+/// What an operator is told of a trial whose gate did not open.
+inline constexpr std::string_view noDisease = "no-disease";
 
 /// The answer to one HTTP request: discovery, a form, or the cards for one hook. A pure function but for the uuids.
 ///
@@ -49,6 +53,9 @@ Answer respond(const Knowledge& knowledge, const Request& request, fhir::Date as
 /// The cards for the body of a service request; `cardUuid` names the card. Errors: as above.
 Answer respondToHook(const Knowledge& knowledge, const Service& service, std::string_view body, fhir::Date asOf,
                      const std::string& cardUuid, const RespondOptions& options, Trace& trace);
+
+/// What Trace calls the service at a path; empty when there is nothing.
+std::string_view serviceAt(const Knowledge& knowledge, std::string_view path);
 
 /// Whether a content type is JSON, or says nothing.
 bool isJson(std::string_view contentType);

@@ -108,9 +108,12 @@ Answer Server::answerOf(const Served& current, const Request& request, Trace& tr
                           {"Access-Control-Max-Age", "600"}};
         return answer;
     }
+    trace.service = isFeedback(request.path)
+                        ? "feedback"
+                        : serviceAt(*current.knowledge,
+                                    request.path);  // a call that is refused counts for the service that it was for
     if (auto refused = refuse(current, request)) return std::move(*refused);
     if (isFeedback(request.path)) {
-        trace.service = "feedback";
         return request.method == "POST" ? takeFeedback(request) : onlyTakes("POST");
     }
     RespondOptions options{options_.card, {}};

@@ -46,16 +46,15 @@ void readMedication(const Reader& reader, Value resource, const Lookup& lookUp, 
     if (activity.code.text.empty()) activity.code.text = reader.text(reference, "display");
 }
 
-/// A moment or a period: x + "DateTime" or x + "Period".
-void readTime(const Reader& reader, Value resource, std::string_view element, Activity& activity) {
-    const std::string name(element);
-    activity.start = reader.dateTime(resource, name + "DateTime");
+/// A moment or a period, under the names that the resource has for them.
+void readTime(const Reader& reader, Value resource, json::Name moment, json::Name span, Activity& activity) {
+    activity.start = reader.dateTime(resource, moment);
     if (activity.start) {
         activity.end = activity.start;
         activity.moment = true;
         return;
     }
-    const Value period = resource[name + "Period"];
+    const Value period = resource[span];
     activity.start = reader.dateTime(period, "start");
     activity.end = reader.dateTime(period, "end");
 }
@@ -89,10 +88,11 @@ void addRoutes(const Reader& reader, Value dosage, Activity& activity) {
 }
 
 /// ServiceRequest.occurrence[x] and CarePlan.activity.detail.scheduled[x].
-void readPlannedTime(const Reader& reader, Value resource, std::string_view element, Activity& activity) {
-    readTime(reader, resource, element, activity);
+void readPlannedTime(const Reader& reader, Value resource, json::Name moment, json::Name span, json::Name repeated,
+                     Activity& activity) {
+    readTime(reader, resource, moment, span, activity);
     if (activity.start) return;
-    const Value timing = resource[std::string(element) + "Timing"];
+    const Value timing = resource[repeated];
     for (const Value event : timing["event"].items()) {
         if (!activity.start) activity.start = DateTime::parse(event.text());
     }
@@ -118,19 +118,12 @@ void readCarePlan(const Reader& reader, Value resource, std::vector<Activity>& a
         activity.doNotPerform = detail["doNotPerform"].isTrue();
         activity.code = inDetail.codeableConcept(detail["code"], "code");
         activity.authored = reader.dateTime(resource, "created");
-        readPlannedTime(inDetail, detail, "scheduled", activity);
+        readPlannedTime(inDetail, detail, "scheduledDateTime", "scheduledPeriod", "scheduledTiming", activity);
         activities.push_back(std::move(activity));
     }
 }
 
 }  // namespace
-
-bool isActivity(std::string_view resourceType) {
-    static constexpr std::array<std::string_view, 8> types{
-        "Procedure",          "MedicationRequest", "MedicationStatement", "MedicationAdministration",
-        "MedicationDispense", "Immunization",      "ServiceRequest",      "CarePlan"};
-    return std::find(types.begin(), types.end(), resourceType) != types.end();
-}
 
 void readActivities(Value resource, const std::string& path, const Lookup& lookUp, std::vector<Activity>& activities,
                     std::vector<Issue>& issues) {
@@ -151,7 +144,7 @@ void readActivities(Value resource, const std::string& path, const Lookup& lookU
 
     if (type.starts_with("Medication")) {
         readMedication(reader, resource, lookUp, activity);
-        for (const std::string_view element : {"dosageInstruction", "dosage"}) {
+        for (const json::Name element : {json::Name("dosageInstruction"), json::Name("dosage")}) {
             const Value dosage = resource[element];
             addRoutes(reader, dosage.isObject() ? dosage : Value(), activity);
             for (const Value item : dosage.items()) addRoutes(reader, item, activity);
@@ -162,15 +155,15 @@ void readActivities(Value resource, const std::string& path, const Lookup& lookU
         // "Surgical procedure" is a category of FHIR's own (value set procedure-category).
         const CodeableConcept category = reader.codeableConcept(resource["category"], "category");
         activity.code.coding.insert(activity.code.coding.end(), category.coding.begin(), category.coding.end());
-        readTime(reader, resource, "performed", activity);
+        readTime(reader, resource, "performedDateTime", "performedPeriod", activity);
     } else if (type == "Immunization") {
         activity.code = reader.codeableConcept(resource["vaccineCode"], "vaccineCode");
-        readTime(reader, resource, "occurrence", activity);
+        readTime(reader, resource, "occurrenceDateTime", "occurrencePeriod", activity);
     } else if (type == "ServiceRequest") {
         activity.code = reader.codeableConcept(resource["code"], "code");
         for (const CodeableConcept& category : reader.codeableConcepts(resource["category"], "category"))
             activity.code.coding.insert(activity.code.coding.end(), category.coding.begin(), category.coding.end());
-        readPlannedTime(reader, resource, "occurrence", activity);
+        readPlannedTime(reader, resource, "occurrenceDateTime", "occurrencePeriod", "occurrenceTiming", activity);
     } else if (type == "MedicationRequest") {
         activity.start = activity.authored;
         activity.end = lastDose(reader, resource);
@@ -179,7 +172,7 @@ void readActivities(Value resource, const std::string& path, const Lookup& lookU
         if (!activity.start) activity.start = reader.dateTime(resource, "whenPrepared");
         activity.end = endOfSupply(activity.start, reader.quantity(resource["daysSupply"], "daysSupply"));
     } else {
-        readTime(reader, resource, "effective", activity);
+        readTime(reader, resource, "effectiveDateTime", "effectivePeriod", activity);
     }
     activities.push_back(std::move(activity));
 }

@@ -122,17 +122,6 @@ bool holdsLessThanTotal(Value bundle) {
     return matches < total;
 }
 
-bool isReferenced(std::string_view type) {
-    return type == "Medication" || type == "ResearchStudy";
-}
-
-bool isAboutPatients(std::string_view type) {
-    static constexpr std::array<std::string_view, 7> types{
-        "Observation",     "Condition", "AllergyIntolerance",   "DiagnosticReport",
-        "ResearchSubject", "Consent",   "QuestionnaireResponse"};
-    return isActivity(type) || std::find(types.begin(), types.end(), type) != types.end();
-}
-
 /// The type of a resource that could not be read; "" when it contradicts itself there, too.
 std::string_view typeOf(Value resource) {
     try {
@@ -181,13 +170,13 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
         collectBundle(value, path, collection);
-    } else if (type == "Patient" || isReferenced(type) || isAboutPatients(type)) {
+    } else if (type == "Patient" || isOneOf(referencedTypes, type) || isOneOf(recordTypes, type) || isActivity(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
         static_cast<void>(value["meta"]["lastUpdated"]);
-        auto& found = type == "Patient"    ? collection.patients
-                      : isReferenced(type) ? collection.referenced
-                                           : collection.others;
+        auto& found = type == "Patient"                ? collection.patients
+                      : isOneOf(referencedTypes, type) ? collection.referenced
+                                                       : collection.others;
         found.push_back({value, path, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;

@@ -1,33 +1,24 @@
 #include "fhir/json.h"
 
-#include <rapidjson/error/en.h>
-#include <rapidjson/reader.h>
-
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
 #include "fhir/error.h"
+#include "fhir/resource_type.h"
+#include "fhir/scan.h"
 
 namespace fhir::json {
 
 namespace {
 
-/// Where the lines of a text begin. Taken before the text is parsed in place, which leaves escaped line breaks behind.
-/// A text of more than a million lines is counted up to there.
-std::vector<std::uint32_t> lineStarts(std::string_view text) {
-    constexpr std::size_t most = 1'000'000;
-    std::vector<std::uint32_t> starts{0};
-    for (std::size_t at = text.find('\n'); at != std::string_view::npos && starts.size() < most;
-         at = text.find('\n', at + 1))
-        starts.push_back(static_cast<std::uint32_t>(at + 1));
-    return starts;
-}
-
-std::string place(const std::vector<std::uint32_t>& starts, std::size_t offset) {
-    const auto line = std::upper_bound(starts.begin(), starts.end(), offset) - starts.begin();
-    const std::size_t start = starts[static_cast<std::size_t>(line) - 1];
-    return "line " + std::to_string(line) + ", column " + std::to_string(offset - start + 1);
+std::string place(std::string_view text, std::size_t offset) {
+    const std::string_view before = text.substr(0, offset);
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    const std::size_t start = before.rfind('\n');
+    const std::size_t column = start == std::string_view::npos ? offset + 1 : offset - start;
+    return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
 /// A member's name as a message may repeat it. FHIR names are short words; anything else may be a person's.
@@ -39,40 +30,72 @@ std::string_view shownName(std::string_view name) {
     return isName ? name : "…";
 }
 
-/// Turns RapidJSON's events into nodes and knows at every moment where it is.
-class Builder {
+/// Which names an object has shown so far.
+class Seen {
 public:
-    Builder(std::vector<Node>& nodes, const Limits& limits) : nodes_(nodes), limits_(limits) {}
-
-    bool Null() { return add(Kind::null, {}); }
-    bool Bool(bool value) { return add(Kind::boolean, value ? "true" : "false"); }
-    bool RawNumber(const char* text, rapidjson::SizeType length, bool) { return add(Kind::number, {text, length}); }
-    bool String(const char* text, rapidjson::SizeType length, bool) { return add(Kind::string, {text, length}); }
-    bool Key(const char* text, rapidjson::SizeType length, bool) {
-        open_.back().name = {text, length};
-        nodes_.push_back({{text, length}, 1, Kind::string});
-        return true;
+    /// Whether this one may have been there before; other names than elementNames are counted as one.
+    bool add(NameId id) {
+        std::uint64_t& word = words_[id / 64U];
+        const std::uint64_t bit = std::uint64_t{1} << (id % 64U);
+        const bool before = (word & bit) != 0;
+        word |= bit;
+        return before;
     }
-    bool StartObject() { return open(Kind::object); }
-    bool StartArray() { return open(Kind::array); }
-    bool EndObject(rapidjson::SizeType) { return close(); }
-    bool EndArray(rapidjson::SizeType) { return close(); }
 
-    // With kParseNumbersAsStringsFlag every number arrives as RawNumber.
-    bool Int(int) { return false; }
-    bool Uint(unsigned) { return false; }
-    bool Int64(std::int64_t) { return false; }
-    bool Uint64(std::uint64_t) { return false; }
-    bool Double(double) { return false; }
+    std::uint64_t folded() const { return words_[0] | words_[1] | words_[2] | words_[3]; }
 
-    bool tooDeep() const { return tooDeep_; }
-    bool tooMany() const { return nodes_.size() > limits_.values; }
+private:
+    std::array<std::uint64_t, 4> words_{};
+};
+
+/// Reads a text into nodes, and knows at every moment where it is. Never recurses deeper than the limit of levels.
+class Parser {
+public:
+    Parser(std::string_view text, Selection selection, const Limits& limits, std::vector<Node>& nodes,
+           std::vector<std::unique_ptr<char[]>>& unescaped)
+        : text_(text),
+          at_(text.data()),
+          end_(text.data() + text.size()),
+          selection_(selection),
+          limits_(limits),
+          levels_(std::min(limits.depth, open_.size())),
+          nodes_(nodes),
+          unescaped_(unescaped) {}
+
+    void parse(std::size_t start) {
+        at_ += start;
+        skipSpace();
+        readValue();
+        skipSpace();
+        if (at_ != end_) fail("something follows the value");
+    }
+
+private:
+    /// A container that is being read.
+    struct Open {
+        bool isArray = false;
+        std::size_t count = 0;  ///< the items begun
+        std::string_view name;  ///< of the member that is being read
+    };
+
+    [[noreturn]] void fail(const char* reason) const { failAt(at_, std::string("broken JSON: ") + reason, true); }
+
+    [[noreturn]] void failAt(const char* at, const std::string& message, bool withPath) const {
+        std::string where = place(text_, static_cast<std::size_t>(at - text_.data()));
+        if (const std::string inDocument = path(); withPath && !inDocument.empty()) where += " (" + inDocument + ")";
+        throw Error(where, message);
+    }
+
+    [[noreturn]] void failTooDeep(const char* at) const {
+        failAt(at, "nested deeper than the limit of " + std::to_string(levels_) + " levels", false);
+    }
 
     /// Where the parser is: "entry[12].resource".
     std::string path() const {
         std::string path;
-        for (const Open& container : open_) {
-            if (nodes_[container.node].kind == Kind::array) {
+        for (std::size_t i = 0; i < depth_; ++i) {
+            const Open& container = open_[i];
+            if (container.isArray) {
                 path += '[' + std::to_string(container.count == 0 ? 0 : container.count - 1) + ']';
             } else if (!container.name.empty()) {
                 if (!path.empty()) path += '.';
@@ -82,80 +105,352 @@ public:
         return path;
     }
 
-private:
-    struct Open {
-        std::size_t node;
-        std::size_t count = 0;
-        std::string_view name;
-    };
+    void skipSpace() {
+        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+    }
 
-    void count() {
-        if (!open_.empty()) ++open_.back().count;
-    }
-    bool add(Kind kind, std::string_view text) {
-        count();
-        nodes_.push_back({text, 1, kind});
-        return !tooMany();
-    }
-    bool open(Kind kind) {
-        add(kind, {});
-        open_.push_back({nodes_.size() - 1, 0, {}});
-        tooDeep_ = open_.size() > limits_.depth;
-        return !tooDeep_ && !tooMany();
-    }
-    bool close() {
-        Node& node = nodes_[open_.back().node];
-        node.span = static_cast<std::uint32_t>(nodes_.size() - open_.back().node);
-        open_.pop_back();
+    bool take(char c) {
+        if (at_ == end_ || *at_ != c) return false;
+        ++at_;
         return true;
     }
 
-    std::vector<Node>& nodes_;
+    Node& add(Kind kind, std::string_view text) {
+        if (nodes_.size() >= limits_.values)
+            failAt(at_, "more values than the limit of " + std::to_string(limits_.values), false);
+        Node& node = nodes_.emplace_back();
+        node.text = text;
+        node.kind = kind;
+        return node;
+    }
+
+    void readValue() {
+        if (at_ == end_) fail("a value is missing");
+        switch (*at_) {
+            case '{':
+                readObject();
+                return;
+            case '[':
+                readArray();
+                return;
+            case '"':
+                add(Kind::string, readString());
+                return;
+            default:
+                break;
+        }
+        const auto [kind, text] = readScalar();
+        add(kind, text);
+    }
+
+    struct Scalar {
+        Kind kind;
+        std::string_view text;
+    };
+
+    Scalar readScalar() {
+        if (at_ == end_) fail("a value is missing");
+        switch (*at_) {
+            case 't':
+                return {Kind::boolean, readWord("true")};
+            case 'f':
+                return {Kind::boolean, readWord("false")};
+            case 'n':
+                readWord("null");
+                return {Kind::null, {}};
+            default:
+                return {Kind::number, readNumber()};
+        }
+    }
+
+    std::string_view readWord(std::string_view word) {
+        for (const char c : word) {
+            if (!take(c)) fail("neither true, false nor null");
+        }
+        return word;
+    }
+
+    std::string_view readNumber() {
+        const char* const start = at_;
+        const auto isDigit = [&] { return at_ != end_ && *at_ >= '0' && *at_ <= '9'; };
+        const auto digits = [&] {
+            if (!isDigit()) fail(at_ == start ? "not a value" : "a digit is missing in a number");
+            while (isDigit()) ++at_;
+        };
+        const bool isNegative = take('-');
+        if (!take('0')) {
+            if (isNegative && !isDigit()) fail("a digit is missing in a number");
+            digits();
+        }
+        if (take('.')) digits();
+        if (take('e') || take('E')) {
+            if (!take('+')) take('-');
+            digits();
+        }
+        return {start, static_cast<std::size_t>(at_ - start)};
+    }
+
+    /// From its opening quote to behind its closing one; escapes are decoded only where there are some.
+    std::string_view readString() {
+        const char* const start = ++at_;
+        at_ = findStringEnd(at_, end_);
+        if (at_ != end_ && *at_ == '"') return {start, static_cast<std::size_t>(at_++ - start)};
+        return readEscaped(start);
+    }
+
+    void skipString() {
+        ++at_;
+        while (true) {
+            at_ = findStringEnd(at_, end_);
+            if (at_ == end_) fail("a string is not ended");
+            if (*at_ == '"') {
+                ++at_;
+                return;
+            }
+            if (*at_ != '\\') fail("a control character in a string");
+            if (end_ - at_ < 2) fail("a string is not ended");
+            at_ += 2;
+        }
+    }
+
+    std::string_view readEscaped(const char* start) {
+        // No escape is longer than what it stands for, so the whole string has room.
+        const char* const escape = at_;
+        skipString(start);
+        const auto most = static_cast<std::size_t>(at_ - start);
+        char* const buffer = unescaped_.emplace_back(std::make_unique<char[]>(most)).get();
+        char* to = std::copy(start, escape, buffer);
+        at_ = escape;
+        while (*at_ != '"') {
+            const char* const plainEnd = findStringEnd(at_, end_);
+            to = std::copy(at_, plainEnd, to);
+            at_ = plainEnd;
+            if (*at_ == '\\') to = decodeEscape(to);
+        }
+        ++at_;
+        return {buffer, static_cast<std::size_t>(to - buffer)};
+    }
+
+    /// To the end of the string that begins at `start`, behind its quote.
+    void skipString(const char* start) {
+        at_ = start - 1;
+        skipString();
+    }
+
+    char* decodeEscape(char* to) {
+        ++at_;
+        constexpr std::string_view written = "\"\\/bfnrt";
+        constexpr std::string_view meant = "\"\\/\b\f\n\r\t";
+        if (const std::size_t which = written.find(*at_); which != std::string_view::npos) {
+            ++at_;
+            *to++ = meant[which];
+            return to;
+        }
+        if (*at_ != 'u') fail("an escape that JSON does not know");
+        std::uint32_t code = readUnit();
+        if (code >= 0xDC00 && code <= 0xDFFF) fail("half a surrogate pair");
+        if (code >= 0xD800 && code <= 0xDBFF) {
+            if (end_ - at_ < 6 || at_[0] != '\\' || at_[1] != 'u') fail("half a surrogate pair");
+            ++at_;
+            const std::uint32_t low = readUnit();
+            if (low < 0xDC00 || low > 0xDFFF) fail("half a surrogate pair");
+            code = 0x10000 + ((code - 0xD800) << 10U) + (low - 0xDC00);
+        }
+        return encode(code, to);
+    }
+
+    /// The four hexadecimal digits behind the u of an escape.
+    std::uint32_t readUnit() {
+        ++at_;
+        std::uint32_t unit = 0;
+        for (int i = 0; i < 4; ++i, ++at_) {
+            const char c = at_ == end_ ? ' ' : *at_;
+            std::uint32_t digit = 0;
+            if (c >= '0' && c <= '9') {
+                digit = static_cast<std::uint32_t>(c - '0');
+            } else if (c >= 'a' && c <= 'f') {
+                digit = static_cast<std::uint32_t>(c - 'a' + 10);
+            } else if (c >= 'A' && c <= 'F') {
+                digit = static_cast<std::uint32_t>(c - 'A' + 10);
+            } else {
+                fail("not a hexadecimal digit in an escape");
+            }
+            unit = unit << 4U | digit;
+        }
+        return unit;
+    }
+
+    /// UTF-8 (RFC 3629, section 3).
+    static char* encode(std::uint32_t code, char* to) {
+        const auto put = [&](std::uint32_t byte) { *to++ = static_cast<char>(static_cast<unsigned char>(byte)); };
+        if (code < 0x80) {
+            put(code);
+        } else if (code < 0x800) {
+            put(0xC0 | code >> 6U);
+            put(0x80 | (code & 0x3FU));
+        } else if (code < 0x10000) {
+            put(0xE0 | code >> 12U);
+            put(0x80 | (code >> 6U & 0x3FU));
+            put(0x80 | (code & 0x3FU));
+        } else {
+            put(0xF0 | code >> 18U);
+            put(0x80 | (code >> 12U & 0x3FU));
+            put(0x80 | (code >> 6U & 0x3FU));
+            put(0x80 | (code & 0x3FU));
+        }
+        return to;
+    }
+
+    /// Opens a container behind its bracket; gives its node.
+    std::size_t open(Kind kind) {
+        const std::size_t node = nodes_.size();
+        add(kind, {});
+        if (depth_ == levels_) failTooDeep(++at_);
+        open_[depth_++] = {kind == Kind::array, 0, {}};
+        ++at_;
+        return node;
+    }
+
+    void close(std::size_t node) {
+        nodes_[node].span = static_cast<std::uint32_t>(nodes_.size() - node);
+        --depth_;
+    }
+
+    void readArray() {
+        const std::size_t node = open(Kind::array);
+        Open& own = open_[depth_ - 1];
+        skipSpace();
+        if (!take(']')) {
+            while (true) {
+                ++own.count;
+                readValue();
+                skipSpace();
+                if (take(']')) break;
+                if (!take(',')) fail("a comma or ] is missing behind an item of an array");
+                skipSpace();
+            }
+        }
+        close(node);
+    }
+
+    void readObject() {
+        const std::size_t node = open(Kind::object);
+        Open& own = open_[depth_ - 1];
+        constexpr std::size_t keptLevels = 2;
+        const bool selects = selection_ != Selection::everything && depth_ > keptLevels;
+        Seen seen;
+        bool repeats = false;
+        skipSpace();
+        if (!take('}')) {
+            while (true) {
+                if (at_ == end_ || *at_ != '"') fail("the name of a member is missing");
+                own.name = readString();
+                skipSpace();
+                if (!take(':')) fail("a colon is missing behind the name of a member");
+                skipSpace();
+                const NameId id = nameTable.find(own.name);
+                if (selects && id == 0 && !own.name.starts_with("value")) {
+                    skipValue();
+                } else {
+                    repeats = seen.add(id) || repeats;
+                    readMember(id, own.name);
+                    if (selects && id == resourceTypeId && nodes_.size() == node + 3 && !isReadHere(nodes_.back())) {
+                        jump('{');
+                        break;
+                    }
+                }
+                skipSpace();
+                if (take('}')) break;
+                if (!take(',')) fail("a comma or } is missing behind a member of an object");
+                skipSpace();
+            }
+        }
+        nodes_[node].names = seen.folded();
+        nodes_[node].repeats = repeats;
+        nodes_[node].selected = selects;
+        close(node);
+    }
+
+    void readMember(NameId id, std::string_view text) {
+        const std::size_t name = nodes_.size();
+        add(Kind::string, text).name = id;
+        readValue();
+        nodes_[name].span = static_cast<std::uint32_t>(nodes_.size() - name);
+    }
+
+    /// Whether the rest of a resource is worth reading, by the value of its resourceType.
+    bool isReadHere(const Node& type) const {
+        if (type.kind != Kind::string) return true;
+        return selection_ == Selection::envelope ? type.text == "Patient" : isReadType(type.text);
+    }
+
+    void skipValue() {
+        if (at_ == end_) fail("a value is missing");
+        if (*at_ == '{' || *at_ == '[') {
+            if (depth_ == levels_) failTooDeep(++at_);
+            const char opening = *at_++;
+            ++depth_;
+            open_[depth_ - 1] = {opening == '[', 0, {}};
+            jump(opening);
+            --depth_;
+        } else if (*at_ == '"') {
+            skipString();
+        } else {
+            readScalar();
+        }
+    }
+
+    /// To the end of the innermost container, which `opening` began.
+    void jump(char opening) {
+        const Jump jump = jumpOver(opening, at_, end_, levels_ - depth_ + 1);
+        at_ = jump.at;
+        if (jump.tooDeep) failTooDeep(at_);
+        if (jump.reason != nullptr) fail(jump.reason);
+    }
+
+    static constexpr NameId resourceTypeId = nameTable.find("resourceType");
+
+    std::string_view text_;
+    const char* at_;
+    const char* end_;
+    Selection selection_;
     const Limits& limits_;
-    std::vector<Open> open_;
-    bool tooDeep_ = false;
+    std::array<Open, 64> open_{};
+    std::size_t levels_;
+    std::size_t depth_ = 0;
+    std::vector<Node>& nodes_;
+    std::vector<std::unique_ptr<char[]>>& unescaped_;
 };
 
 }  // namespace
 
-Document::Document(std::string text, const Limits& limits) : text_(std::move(text)) {
+Document::Document(std::string text, Selection selection, const Limits& limits) : text_(std::move(text)) {
     if (text_.size() > limits.bytes)
         throw Error("", "larger than the limit of " + std::to_string(limits.bytes) + " bytes");
     constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     const std::size_t invalid = findInvalidUtf8(text_);
     if (invalid != std::string_view::npos)
-        throw Error(place(lineStarts(text_), invalid),
-                    text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
-
-    const std::vector<std::uint32_t> lines = lineStarts(text_);
-    nodes_.reserve(text_.size() / 16 + 16);
-    Builder builder(nodes_, limits);
-    rapidjson::InsituStringStream stream(text_.data() + start);
-    rapidjson::Reader reader;
-    constexpr unsigned flags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
-    const rapidjson::ParseResult result = reader.Parse<flags>(stream, builder);
-    if (builder.tooDeep())
-        throw Error(place(lines, start + result.Offset()),
-                    "nested deeper than the limit of " + std::to_string(limits.depth) + " levels");
-    if (builder.tooMany())
-        throw Error(place(lines, start + result.Offset()),
-                    "more values than the limit of " + std::to_string(limits.values));
-    if (result.IsError()) {
-        std::string where = place(lines, start + result.Offset());
-        if (const std::string path = builder.path(); !path.empty()) where += " (" + path + ")";
-        throw Error(where, std::string("broken JSON: ") + rapidjson::GetParseError_En(result.Code()));
-    }
+        throw Error(place(text_, invalid), text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
+    nodes_.reserve(text_.size() / 24 + 16);
+    Parser(text_, selection, limits, nodes_, unescaped_).parse(start);
 }
 
-Value Value::operator[](std::string_view name) const {
+Value Value::operator[](Name name) const {
+    if (!isObject()) return {};
+    if (name.id() == 0 && node_->selected)
+        throw std::logic_error("not among the names that are read: " + std::string(name.text()));
+    if ((node_->names >> (name.id() % 64U) & 1U) == 0) return {};
     Value found;
-    for (const auto [key, value] : members()) {
-        if (key != name) continue;
+    const Node* const end = node_ + node_->span;
+    for (const Node* member = node_ + 1; member != end; member += member->span) {
+        if (member->name != name.id() || (name.id() == 0 && member->text != name.text())) continue;
+        const Value value(member + 1);
+        if (!node_->repeats) return value;
         if (found.node() == nullptr) {
             found = value;
         } else if (!sameJson(found, value)) {
-            throw Error(std::string(shownName(name)), "stands twice with different values");
+            throw Error(std::string(shownName(name.text())), "stands twice with different values");
         }
     }
     return found;
@@ -201,43 +496,6 @@ Writer& Writer::value(Value value) {
     }
     writer_.Null();
     return *this;
-}
-
-std::size_t findInvalidUtf8(std::string_view text) {
-    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-    const std::size_t size = text.size();
-    std::size_t i = 0;
-    const auto continues = [&](std::size_t at) { return at < size && (bytes[at] & 0xC0U) == 0x80U; };
-    while (i < size) {
-        // Eight plain bytes at once: no byte has its high bit set, and none is zero.
-        while (i + 8 <= size) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, bytes + i, 8);
-            if ((word & 0x8080808080808080ULL) != 0) break;
-            if (((word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL) != 0) break;
-            i += 8;
-        }
-        if (i >= size) break;
-        const unsigned char lead = bytes[i];
-        if (lead == 0) return i;
-        if (lead < 0x80) {
-            ++i;
-        } else if (lead >= 0xC2 && lead <= 0xDF) {
-            if (!continues(i + 1)) return i;
-            i += 2;
-        } else if (lead >= 0xE0 && lead <= 0xEF) {
-            if (!continues(i + 1) || !continues(i + 2)) return i;
-            if ((lead == 0xE0 && bytes[i + 1] < 0xA0) || (lead == 0xED && bytes[i + 1] > 0x9F)) return i;
-            i += 3;
-        } else if (lead >= 0xF0 && lead <= 0xF4) {
-            if (!continues(i + 1) || !continues(i + 2) || !continues(i + 3)) return i;
-            if ((lead == 0xF0 && bytes[i + 1] < 0x90) || (lead == 0xF4 && bytes[i + 1] > 0x8F)) return i;
-            i += 4;
-        } else {
-            return i;
-        }
-    }
-    return std::string_view::npos;
 }
 
 }  // namespace fhir::json

@@ -12,26 +12,47 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "fhir/name.h"
 
 namespace fhir::json {
 
 /// What one document may cost. A document beyond them is an Error that names the limit.
 struct Limits {
     std::size_t bytes = std::size_t{64} << 20;
-    std::size_t depth = 64;
+    std::size_t depth = 64;          ///< 64 at most
     std::size_t values = 8'000'000;  ///< values and names; a chart of 64 MB has about half as many
+};
+
+/// What of a document is kept.
+enum class Selection : std::uint8_t {
+    everything,
+    /// What we read from FHIR resources: below the second level, members with other names than elementNames are jumped
+    /// over, but for choices of value[x], and so is what a resource of a type that is not read holds behind its
+    /// resourceType. What is jumped over is checked for valid UTF-8, matching brackets and ended strings, and for
+    /// nothing else.
+    elements,
+    /// The same for whoever looks at the Patient alone: every other resource is jumped over behind its resourceType.
+    envelope,
 };
 
 enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
 
-/// One value of a document, in document order; a container is followed by what it holds.
+/// One value of a document, in document order, or the name of the member that follows; a container is followed by what
+/// it holds.
 struct Node {
-    std::string_view text;   ///< string without escapes, number as written, or "true" / "false"
-    std::uint32_t span = 1;  ///< how many nodes this value takes, itself included
+    std::string_view text;    ///< string without escapes, number as written, or "true" / "false"
+    std::uint64_t names = 0;  ///< of an object: a bit for each name in it, by NameId modulo 64
+    std::uint32_t span = 1;   ///< how many nodes this value takes, itself included; a name counts its value
+    NameId name = 0;          ///< of a name
     Kind kind = Kind::null;
+    bool repeats = false;   ///< of an object: a name may stand in it more than once
+    bool selected = false;  ///< of an object: members with other names were jumped over
 };
 
 class Items;
@@ -58,8 +79,9 @@ public:
     /// The member of that name; nothing when there is none or this is no object.
     ///
     /// A name that stands twice with the same value counts once. Errors: with different values, Error (RFC 8259 section
-    /// 4 leaves the meaning open, so it is not guessed); its path is the name.
-    Value operator[](std::string_view name) const;
+    /// 4 leaves the meaning open, so it is not guessed); its path is the name. std::logic_error when the name is none
+    /// of elementNames and the document was jumped over here.
+    Value operator[](Name name) const;
 
     Items items() const;      ///< the elements of an array, nulls included; empty for anything else
     Members members() const;  ///< the members of an object; empty for anything else
@@ -102,7 +124,7 @@ public:
         const Node* node;
         Member operator*() const { return {node->text, Value(node + 1)}; }
         Iterator& operator++() {
-            node += 1 + (node + 1)->span;
+            node += node->span;
             return *this;
         }
         bool operator==(const Iterator&) const = default;
@@ -116,12 +138,14 @@ private:
     const Node* last_;
 };
 
-/// A parsed JSON text (RFC 8259), parsed in place. A byte order mark is skipped; numbers stay as they are written.
+/// A parsed JSON text (RFC 8259). A byte order mark is skipped; numbers stay as they are written.
 ///
 /// Errors: Error with place and reason for broken JSON, invalid UTF-8, a NUL, and anything beyond the limits.
 class Document {
 public:
-    explicit Document(std::string text, const Limits& limits = {});
+    explicit Document(std::string text, const Limits& limits = {})
+        : Document(std::move(text), Selection::everything, limits) {}
+    Document(std::string text, Selection selection, const Limits& limits = {});
     Document(const Document&) = delete;
     Document& operator=(const Document&) = delete;
 
@@ -129,6 +153,7 @@ public:
 
 private:
     std::string text_;
+    std::vector<std::unique_ptr<char[]>> unescaped_;  ///< strings that were written with escapes
     std::vector<Node> nodes_;
 };
 
@@ -164,8 +189,5 @@ private:
     rapidjson::StringBuffer buffer_;
     rapidjson::Writer<rapidjson::StringBuffer> writer_;
 };
-
-/// Where invalid UTF-8 (RFC 3629) or a NUL begins; npos when the text is sound.
-std::size_t findInvalidUtf8(std::string_view text);
 
 }  // namespace fhir::json

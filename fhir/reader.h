@@ -19,19 +19,19 @@ struct Reader {
     }
 
     /// A primitive: a string, or a number, which some servers send where a string belongs and the other way round.
-    std::string_view text(json::Value object, std::string_view element) const {
+    std::string_view text(json::Value object, json::Name element) const {
         const json::Value value = object[element];
         if (!value) return {};
         if (value.isString() || value.isNumber()) return value.text();
-        report(element, "is not a primitive value");
+        report(element.text(), "is not a primitive value");
         return {};
     }
 
-    std::optional<DateTime> dateTime(json::Value object, std::string_view element) const {
+    std::optional<DateTime> dateTime(json::Value object, json::Name element) const {
         const std::string_view written = text(object, element);
         if (written.empty()) return std::nullopt;
         auto date = DateTime::parse(written);
-        if (!date) report(element, "is not a date that exists");
+        if (!date) report(element.text(), "is not a date that exists");
         return date;
     }
 

@@ -9,8 +9,8 @@ namespace {
 using json::Value;
 
 /// A status that is a CodeableConcept of one code.
-std::string_view statusCode(const Reader& reader, Value resource, std::string_view element) {
-    for (const Coding& coding : reader.codeableConcept(resource[element], element).coding) {
+std::string_view statusCode(const Reader& reader, Value resource, json::Name element) {
+    for (const Coding& coding : reader.codeableConcept(resource[element], element.text()).coding) {
         if (!coding.code.empty()) return trimmed(coding.code);
     }
     return {};

@@ -8,6 +8,7 @@
 
 #include "fhir/date.h"
 #include "fhir/json.h"
+#include "fhir/resource_type.h"
 
 /// The elements of FHIR R4 resources that we read, and no others. Texts are views into the document they came from.
 namespace fhir {
@@ -192,9 +193,6 @@ using Lookup = std::function<json::Value(std::string_view reference)>;
 /// Reads an activity, or all of a CarePlan.
 void readActivities(json::Value resource, const std::string& path, const Lookup& lookUp,
                     std::vector<Activity>& activities, std::vector<Issue>& issues);
-
-/// Whether readActivities reads resources of this type.
-bool isActivity(std::string_view resourceType);
 
 AllergyIntolerance readAllergyIntolerance(json::Value resource, std::string path, const Patient& patient,
                                           std::vector<Issue>& issues);

@@ -45,7 +45,8 @@ std::string bundleOf(const std::vector<std::string>& resources) {
 }
 
 fhir::Chart chartOf(std::string bundle, const fhir::Coverage& coverage) {
-    return fhir::readBundle(std::make_shared<fhir::json::Document>(std::move(bundle)), coverage);
+    return fhir::readBundle(std::make_shared<fhir::json::Document>(std::move(bundle), fhir::json::Selection::elements),
+                            coverage);
 }
 
 cds_hooks::Screening screen(std::string bundle, std::string_view asOf, const fhir::Coverage& coverage) {

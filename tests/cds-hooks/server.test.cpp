@@ -79,7 +79,8 @@ TEST_CASE("health and metrics say what an operator needs, and nothing of a patie
     CHECK_EQ(metric(running, R"(cd7match_requests_total{service="other",status="404"})"), 1);
     CHECK_EQ(metric(running, R"(cd7match_request_seconds_count{service="cd7-trials"})"), 3);
     CHECK_EQ(metric(running, R"(cd7match_trials_on_cards_total{status="potential-candidate",trial="NCT07109518"})"), 2);
-    CHECK_EQ(metric(running, R"(cd7match_evaluations_total{status="ineligible",trial="NCT07117305"})"), 2);
+    CHECK_EQ(metric(running, R"(cd7match_evaluations_total{status="no-disease",trial="NCT07117305"})"), 2);
+    CHECK_EQ(metric(running, R"(cd7match_evaluations_total{status="potential-candidate",trial="NCT07109518"})"), 2);
     const HttpAnswer metrics = running.get("/metrics");
     CHECK(metrics.headers.at("content-type").starts_with("text/plain; version=0.0.4"));
     CHECK_NE(metrics.body.find("cd7match_build_info{knowledge="), std::string::npos);

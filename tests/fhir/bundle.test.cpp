@@ -18,7 +18,8 @@ using fhir::Error;
 namespace {
 
 Chart read(std::string json, const Coverage& coverage = {}) {
-    return fhir::readBundle(std::make_shared<fhir::json::Document>(std::move(json)), coverage);
+    return fhir::readBundle(std::make_shared<fhir::json::Document>(std::move(json), fhir::json::Selection::elements),
+                            coverage);
 }
 
 std::string errorOf(std::string json) {

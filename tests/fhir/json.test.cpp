@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,10 +12,10 @@
 
 using fhir::Error;
 using fhir::json::Document;
-using fhir::json::findInvalidUtf8;
 using fhir::json::Kind;
 using fhir::json::Limits;
 using fhir::json::sameJson;
+using fhir::json::Selection;
 using fhir::json::Value;
 using fhir::json::Writer;
 
@@ -48,7 +49,7 @@ TEST_CASE("broken JSON names line, column and path") {
         {"{\n  \"entry\": [\n    {\"resource\": x}\n  ]\n}", "line 3, column 18 (entry[0].resource)"},
         {"{\n  \"entry\": [\n    {},\n    {\"resource\": {\"id\": }}\n  ]\n}",
          "line 4, column 25 (entry[1].resource.id)"},
-        {"{\"entry\":[1,2,,3]}", "line 1, column 15 (entry[1])"},
+        {"{\"entry\":[1,2,,3]}", "line 1, column 15 (entry[2])"},
         {"{\r\n\"a\":1,\r\n\"b\":}\r\n", "line 3, column 5 (b)"},
         {"[1,2", "line 1, column 5"},
         {"{\"a\":1", "line 1, column 7"},
@@ -167,14 +168,13 @@ TEST_CASE("a number of a million digits is text, and no decimal") {
     CHECK_FALSE(fhir::parseDecimal(document.root()["value"].text()).has_value());
 }
 
-TEST_CASE("a number that no double holds is refused with its place") {
-    // RapidJSON looks at the magnitude even where numbers stay text; no measurement is written so.
+TEST_CASE("a number that no double holds is text like others, and no decimal") {
     for (const std::string& number : {repeated("7", 1'000'000), std::string("1E400"), std::string("-1e309")}) {
         CAPTURE(number.size());
-        const std::string error = errorOf("{\"value\":" + number + "}");
-        CHECK(error.starts_with("line 1, column "));
-        CHECK(error.find("(value)") != std::string::npos);
+        const Document document("{\"value\":" + number + "}");
+        CHECK(document.root()["value"].text() == number);
     }
+    CHECK_FALSE(fhir::parseDecimal(repeated("7", 1'000'000)).has_value());
 }
 
 TEST_CASE("numbers keep their spelling") {
@@ -314,58 +314,94 @@ TEST_CASE("the writer writes a value of another document as it is") {
     CHECK(sameJson(document.root(), Document(std::string(writer.text())).root()));
 }
 
-TEST_CASE("invalid UTF-8 is found where it begins") {
-    constexpr std::size_t sound = std::string_view::npos;
+TEST_CASE("a selection keeps what is read, and jumps over the rest from the third level on") {
+    const Document document(R"({"vendor":{"x":{"vendor":1,"code":"kept"}},"entry":[{"vendor":[{"a":"}"}],"fullUrl":"u",
+        "resource":{"resourceType":"Observation","_id":{"extension":[]},"code":{"text":"t","vendor":"\"]"},
+                    "valueAnything":[1],"vendor":null,"performer":-1.5e3}}]})",
+                            Selection::elements);
+    const Value root = document.root();
+    CHECK(root["vendor"]["x"].isObject());
+    CHECK(root["vendor"]["x"]["code"].text() == "kept");
+    const Value entry = *root["entry"].items().begin();
+    CHECK(entry["fullUrl"].text() == "u");
+    std::string names;
+    for (const auto [name, value] : entry["resource"].members()) names += std::string(name) + ' ';
+    CHECK(names == "resourceType code valueAnything ");
+    CHECK(entry["resource"]["code"]["text"].text() == "t");
+}
+
+TEST_CASE("asking a selection for a name that it does not keep is an error of the program") {
+    const Document document(R"({"entry":[{"resource":{"vendor":1}}]})", Selection::elements);
+    const Value resource = (*document.root()["entry"].items().begin())["resource"];
+    CHECK_THROWS_AS(resource["vendor"], std::logic_error);
+    CHECK_FALSE(static_cast<bool>(document.root()["vendor"]));
+    CHECK_FALSE(static_cast<bool>(resource["code"]));
+}
+
+TEST_CASE("of a resource that is not read its type is kept") {
+    const std::string text =
+        R"({"entry":[{"resource":{"resourceType":"Claim","item":[{"item":{}}],"id":"1"}},
+                     {"resource":{"id":"2","resourceType":"Claim"}},
+                     {"resource":{"resourceType":"Patient","id":"3"}},
+                     {"resource":{"resourceType":"Condition","id":"4"}}]})";
+    const auto idsOf = [&](Selection selection) {
+        const Document document(text, selection);
+        std::string ids;
+        for (const Value entry : document.root()["entry"].items()) {
+            CHECK(entry["resource"]["resourceType"].isString());
+            ids += std::string(entry["resource"]["id"].text()) + ' ';
+        }
+        return ids;
+    };
+    CHECK(idsOf(Selection::everything) == "1 2 3 4 ");
+    CHECK(idsOf(Selection::elements) == " 2 3 4 ");
+    CHECK(idsOf(Selection::envelope) == " 2 3  ");
+}
+
+TEST_CASE("what is jumped over must end, and close what it opened") {
     struct Row {
-        std::string_view text;
-        std::size_t expected;
+        std::string vendor, error;
     };
     const std::vector<Row> rows{
-        {"", sound},
-        {"a", sound},
-        {"plain text of more than eight bytes", sound},
-        {"\x7F", sound},
-        {"\xC2\x80", sound},          // U+0080, the first of two bytes
-        {"\xDF\xBF", sound},          // U+07FF
-        {"\xE0\xA0\x80", sound},      // U+0800
-        {"\xED\x9F\xBF", sound},      // U+D7FF, before the surrogates
-        {"\xEE\x80\x80", sound},      // U+E000, behind them
-        {"\xEF\xBF\xBF", sound},      // U+FFFF
-        {"\xF0\x90\x80\x80", sound},  // U+10000
-        {"\xF4\x8F\xBF\xBF", sound},  // U+10FFFF, the last
-        {"\u9634\u6027 \U0001F600 \u00b5", sound},
-        {std::string_view("\0", 1), 0},
-        {std::string_view("12345678\0", 9), 8},
-        {std::string_view("1234567\0", 8), 7},
-        {"\x80", 0},  // a continuation alone
-        {"a\xBFz", 1},
-        {"\xC0\x80", 0},          // overlong NUL
-        {"\xC1\xBF", 0},          // overlong U+007F
-        {"\xE0\x80\x80", 0},      // overlong
-        {"\xE0\x9F\xBF", 0},      // overlong U+07FF
-        {"\xF0\x80\x80\x80", 0},  // overlong
-        {"\xF0\x8F\xBF\xBF", 0},  // overlong U+FFFF
-        {"\xED\xA0\x80", 0},      // U+D800, a surrogate
-        {"\xED\xBF\xBF", 0},      // U+DFFF
-        {"\xF4\x90\x80\x80", 0},  // U+110000, beyond the last
-        {"\xF5\x80\x80\x80", 0},
-        {"\xFE", 0},
-        {"\xFF", 0},
-        {"ab\xC2", 2},  // truncated
-        {"ab\xE2\x82", 2},
-        {"ab\xF0\x9F\x98", 2},
-        {"\xC2z", 0},
-        {"\xE2\x82z", 0},
-        {"\xF0\x9F\x98z", 0},
-        {"12345678\xFF", 8},
-        {"1234567\xFF", 7},
-        {"1234567\xC2\xB5"
-         "12345678\xC2",
-         17},
+        {R"({"a":[1,{"b":"]}"}]})", ""},
+        {R"("\"quoted\"")", ""},
+        {R"({"a":[1})", "broken JSON: a bracket closes what another kind opened"},
+        {"{\"a\":\"tab\there\"}", "broken JSON: a control character in a string"},
+        {"\"tab\there\"", "broken JSON: a control character in a string"},
+        {R"({"a":"open)", "broken JSON: a string is not ended"},
+        {R"({"a":"b")", "broken JSON: "},
+        {"nothing", "broken JSON: neither true, false nor null"},
+        {"", "broken JSON: "},
+        {repeated("[", 61) + repeated("]", 61), ""},
+        {repeated("[", 62) + repeated("]", 62), "nested deeper than the limit of 64 levels"},
     };
     for (const Row& row : rows) {
-        CAPTURE(row.text.size());
-        CAPTURE(static_cast<int>(row.text.empty() ? 0 : static_cast<unsigned char>(row.text.front())));
-        CHECK(findInvalidUtf8(row.text) == row.expected);
+        CAPTURE(row.vendor);
+        std::string message;
+        try {
+            const Document document("{\n\"a\":{\"b\":{\"vendor\":" + row.vendor + "}}}", Selection::elements);
+        } catch (const Error& error) {
+            message = error.what();
+        }
+        if (row.error.empty()) {
+            CHECK(message == "");
+        } else {
+            CHECK(message.find(row.error) != std::string::npos);
+            CHECK(message.starts_with("line 2, column "));
+        }
     }
+}
+
+TEST_CASE("every name of an element has a number of its own") {
+    std::vector<bool> seen(256, false);
+    for (const std::string_view name : fhir::json::elementNames) {
+        CAPTURE(name);
+        const fhir::json::NameId id = fhir::json::nameTable.find(name);
+        CHECK(id != 0);
+        CHECK_FALSE(seen[id]);
+        seen[id] = true;
+        CHECK(fhir::json::nameTable.find(std::string(name) + "x") == 0);
+    }
+    CHECK(fhir::json::nameTable.find("") == 0);
+    CHECK(fhir::json::nameTable.find("Code") == 0);
 }

@@ -439,7 +439,7 @@ private:
             const bool all = static_cast<bool>(value["all"]);
             REQUIRE((all || value["any"]));
             rule.kind = all ? Rule::Kind::all : Rule::Kind::any;
-            for (const Value part : value[all ? "all" : "any"].items()) rule.rules.push_back(readRule(part, inclusion));
+            for (const Value part : (all ? value["all"] : value["any"]).items()) rule.rules.push_back(readRule(part, inclusion));
         }
         return rule;
     }

@@ -123,7 +123,9 @@ Verdicts verdicts(const Patient& patient, const Style& style) {
     for (const std::string& type : patient.covered) coverage.set(type, fhir::Covered::completely);
     const cds_hooks::Screening screening = cds_hooks::screen(
         support::knowledge(),
-        fhir::readBundle(std::make_shared<fhir::json::Document>(render(patient, style)), std::move(coverage)),
+        fhir::readBundle(
+            std::make_shared<fhir::json::Document>(render(patient, style), fhir::json::Selection::elements),
+            std::move(coverage)),
         fhir::Date::ofDays(static_cast<std::int32_t>(patient.asOf)));
     Verdicts result;
     for (const rules::Evaluation& evaluation : screening.evaluations) {

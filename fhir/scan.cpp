@@ -1,0 +1,230 @@
+#include "fhir/scan.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace fhir::json {
+
+namespace {
+
+bool endsString(char c) {
+    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
+}
+
+constexpr std::size_t blockSize = 64;
+
+/// One bit for each of 64 bytes, the first byte in the lowest.
+struct Block {
+    std::uint64_t quotes = 0;
+    std::uint64_t backslashes = 0;
+    std::uint64_t controls = 0;  ///< below U+0020
+    std::uint64_t openings = 0;
+    std::uint64_t closings = 0;
+};
+
+#ifdef __SSE2__
+
+std::uint64_t mask(__m128i matches) {
+    return static_cast<std::uint64_t>(static_cast<unsigned>(_mm_movemask_epi8(matches)));
+}
+
+__m128i load(const char* at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+Block readBlock(const char* at) {
+    Block block;
+    for (unsigned i = 0; i < blockSize; i += 16) {
+        const __m128i bytes = load(at + i);
+        // '{' and '[' differ in one bit, as do '}' and ']'.
+        const __m128i folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+        block.quotes |= mask(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'))) << i;
+        block.backslashes |= mask(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))) << i;
+        block.controls |= mask(_mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes)) << i;
+        block.openings |= mask(_mm_cmpeq_epi8(folded, _mm_set1_epi8('{'))) << i;
+        block.closings |= mask(_mm_cmpeq_epi8(folded, _mm_set1_epi8('}'))) << i;
+    }
+    return block;
+}
+
+#else
+
+Block readBlock(const char* at) {
+    Block block;
+    for (unsigned i = 0; i < blockSize; ++i) {
+        const char c = at[i];
+        const std::uint64_t bit = std::uint64_t{1} << i;
+        if (c == '"') block.quotes |= bit;
+        if (c == '\\') block.backslashes |= bit;
+        if (static_cast<unsigned char>(c) < 0x20) block.controls |= bit;
+        if (c == '{' || c == '[') block.openings |= bit;
+        if (c == '}' || c == ']') block.closings |= bit;
+    }
+    return block;
+}
+
+#endif
+
+/// The characters that a backslash before them escapes; `carry` tells whether the first one of the next block is.
+std::uint64_t escaped(std::uint64_t backslashes, bool& carry) {
+    std::uint64_t result = carry ? 1 : 0;
+    std::uint64_t rest = backslashes & ~result;
+    carry = false;
+    while (rest != 0) {
+        const int at = std::countr_zero(rest);
+        if (at == 63) {
+            carry = true;
+            break;
+        }
+        result |= std::uint64_t{2} << at;
+        rest &= ~(std::uint64_t{3} << at);
+    }
+    return result;
+}
+
+/// Bits between quotes: from each odd quote up to the next one.
+std::uint64_t between(std::uint64_t quotes) {
+    for (unsigned step = 1; step < 64; step *= 2) quotes ^= quotes << step;
+    return quotes;
+}
+
+}  // namespace
+
+const char* findStringEnd(const char* at, const char* end) {
+#ifdef __SSE2__
+    while (end - at >= 16) {
+        const __m128i bytes = load(at);
+        const __m128i ends = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))),
+            _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes));
+        if (const std::uint64_t bits = mask(ends); bits != 0) return at + std::countr_zero(bits);
+        at += 16;
+    }
+#endif
+    while (at != end && !endsString(*at)) ++at;
+    return at;
+}
+
+const char* findText(const char* at, const char* end, std::string_view text) {
+    const auto size = static_cast<std::ptrdiff_t>(text.size());
+    const auto standsAt = [&](const char* place) { return std::memcmp(place, text.data(), text.size()) == 0; };
+#ifdef __SSE2__
+    // The outermost characters are often quotes, which are everywhere; those next to them are not.
+    const __m128i second = _mm_set1_epi8(text[1]);
+    const __m128i lastButOne = _mm_set1_epi8(text[text.size() - 2]);
+    while (end - at >= size + 15) {
+        const __m128i found =
+            _mm_and_si128(_mm_cmpeq_epi8(load(at + 1), second), _mm_cmpeq_epi8(load(at + size - 2), lastButOne));
+        for (std::uint64_t bits = mask(found); bits != 0; bits &= bits - 1) {
+            if (standsAt(at + std::countr_zero(bits))) return at + std::countr_zero(bits);
+        }
+        at += 16;
+    }
+#endif
+    for (; end - at >= size; ++at) {
+        if (standsAt(at)) return at;
+    }
+    return end;
+}
+
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels) {
+    std::uint64_t objects =
+        opening == '{' ? 1 : 0;  // the kinds of the open containers, the innermost in the lowest bit
+    std::size_t depth = 1;
+    bool carry = false;
+    std::uint64_t inString = 0;  // all ones while a string goes on
+    std::array<char, blockSize> last{};
+    while (at != end) {
+        const std::size_t size = std::min(blockSize, static_cast<std::size_t>(end - at));
+        const char* from = at;
+        if (size < blockSize) {
+            last.fill(' ');
+            std::memcpy(last.data(), at, size);
+            from = last.data();
+        }
+        const Block block = readBlock(from);
+        std::uint64_t quotes = block.quotes;
+        if (block.backslashes != 0 || carry) quotes &= ~escaped(block.backslashes, carry);
+        const std::uint64_t strings = between(quotes) ^ inString;
+        inString = (strings >> 63U) != 0 ? ~std::uint64_t{0} : 0;
+        std::uint64_t rest = (block.openings | block.closings) & ~strings;
+        const std::uint64_t wrong = (block.controls & strings) | (block.backslashes & ~strings);
+        if (wrong != 0) rest &= (wrong & (~wrong + 1)) - 1;  // only the brackets before it
+        for (; rest != 0; rest &= rest - 1) {
+            const int bit = std::countr_zero(rest);
+            const char c = from[bit];
+            const bool isObject = c == '{' || c == '}';
+            if ((block.openings >> static_cast<unsigned>(bit) & 1U) != 0) {
+                if (depth == levels) return {at + bit + 1, nullptr, true};
+                ++depth;
+                objects = objects << 1U | (isObject ? 1U : 0U);
+                continue;
+            }
+            if (((objects & 1U) != 0) != isObject) return {at + bit, "a bracket closes what another kind opened"};
+            objects >>= 1U;
+            if (--depth == 0) return {at + bit + 1};
+        }
+        if (wrong != 0) {
+            const char* const where = at + std::countr_zero(wrong);
+            return {where, *where == '\\' ? "a backslash outside a string" : "a control character in a string"};
+        }
+        at += size;
+    }
+    return {end, inString != 0 ? "a string is not ended" : "an object or array is not ended"};
+}
+
+std::size_t findInvalidUtf8(std::string_view text) {
+    const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+    const std::size_t size = text.size();
+    std::size_t i = 0;
+    const auto continues = [&](std::size_t at) { return at < size && (bytes[at] & 0xC0U) == 0x80U; };
+    while (i < size) {
+        // Many plain bytes at once: no byte has its high bit set, and none is zero.
+#ifdef __SSE2__
+        while (i + 32 <= size) {
+            const __m128i first = load(text.data() + i);
+            const __m128i second = load(text.data() + i + 16);
+            // The smaller of both is zero where one of them is.
+            const __m128i zero = _mm_cmpeq_epi8(_mm_min_epu8(first, second), _mm_setzero_si128());
+            if (mask(_mm_or_si128(_mm_or_si128(first, second), zero)) != 0) break;
+            i += 32;
+        }
+#endif
+        while (i + 8 <= size) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes + i, 8);
+            if ((word & 0x8080808080808080ULL) != 0) break;
+            if (((word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL) != 0) break;
+            i += 8;
+        }
+        if (i >= size) break;
+        const unsigned char lead = bytes[i];
+        if (lead == 0) return i;
+        if (lead < 0x80) {
+            ++i;
+        } else if (lead >= 0xC2 && lead <= 0xDF) {
+            if (!continues(i + 1)) return i;
+            i += 2;
+        } else if (lead >= 0xE0 && lead <= 0xEF) {
+            if (!continues(i + 1) || !continues(i + 2)) return i;
+            if ((lead == 0xE0 && bytes[i + 1] < 0xA0) || (lead == 0xED && bytes[i + 1] > 0x9F)) return i;
+            i += 3;
+        } else if (lead >= 0xF0 && lead <= 0xF4) {
+            if (!continues(i + 1) || !continues(i + 2) || !continues(i + 3)) return i;
+            if ((lead == 0xF0 && bytes[i + 1] < 0x90) || (lead == 0xF4 && bytes[i + 1] > 0x8F)) return i;
+            i += 4;
+        } else {
+            return i;
+        }
+    }
+    return std::string_view::npos;
+}
+
+}  // namespace fhir::json
