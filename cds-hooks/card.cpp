@@ -583,6 +583,8 @@ std::string orderCardsJson(const OrderScreening& orders, const CardSubject& subj
         }
         detail += "- " + effectText(effect) + '\n';
     }
+    if (orders.unread > 0)
+        detail += "- " + count(orders.unread, "draft order", "draft orders") + " could not be read: not checked\n";
     detail += "\nAs if the order were carried out once, on " + orders.screening.facts.asOf.text() +
               ". The trial is not a reason to withhold treatment.\n\n" + guardText(trials, orders.screening);
     std::string summary = "This order would touch " + count(trials.size(), "CD7 trial", "CD7 trials") + ": ";

@@ -385,12 +385,11 @@ int run(int argc, char** argv) {
         if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
         if (serve->parsed()) {
             bool isFirst = true;
-            const auto load = [&](const cds_hooks::Remember& remember) -> std::optional<cds_hooks::Served> {
+            const auto load = [&](const cds_hooks::Lasting& lasting) -> std::optional<cds_hooks::Served> {
                 auto loaded =
                     std::exchange(isFirst, false) ? std::move(knowledge) : readKnowledge(knowledgeFolder, site);
                 cds_hooks::Served served;
-                if (!configuration.trust().empty())
-                    served.trust = cds_hooks::readTrust(configuration.trust(), remember);
+                if (!configuration.trust().empty()) served.trust = cds_hooks::readTrust(configuration.trust(), lasting);
                 if (!loaded || (!configuration.trust().empty() && served.trust == nullptr)) return std::nullopt;
                 served.knowledge = std::make_shared<const cds_hooks::Knowledge>(std::move(*loaded));
                 return served;

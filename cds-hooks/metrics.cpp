@@ -54,6 +54,11 @@ struct Metrics::State {
                                                              .Name("cd7match_feedback_total")
                                                              .Help("Feedback on cards that was stored, by outcome.")
                                                              .Register(registry);
+    prometheus::Family<prometheus::Counter>& fetches =
+        prometheus::BuildCounter()
+            .Name("cd7match_fetches_total")
+            .Help("What was asked of other servers, by what it was and by what came of it.")
+            .Register(registry);
     prometheus::Family<prometheus::Counter>& reloads = prometheus::BuildCounter()
                                                            .Name("cd7match_reloads_total")
                                                            .Help("Reloads of the configuration, by result.")
@@ -86,6 +91,10 @@ void Metrics::refused(std::string_view reason) {
 
 void Metrics::feedback(std::string_view outcome) {
     state_->feedbacks.Add(Labels{{"outcome", std::string(outcome)}}).Increment();
+}
+
+void Metrics::fetch(std::string_view what, std::string_view outcome) {
+    state_->fetches.Add(Labels{{"what", std::string(what)}, {"outcome", std::string(outcome)}}).Increment();
 }
 
 void Metrics::reload(std::string_view result) {

@@ -24,6 +24,8 @@ public:
     void refused(std::string_view reason);
     /// One item of feedback that was stored, "accepted" or "overridden".
     void feedback(std::string_view outcome);
+    /// Something asked of another server: "keys"; and "complete" or "failed".
+    void fetch(std::string_view what, std::string_view outcome);
     /// A reload of the configuration, "ok" or "failed"; what serves from now on.
     void reload(std::string_view result);
     void serving(const Knowledge& knowledge);

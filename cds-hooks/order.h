@@ -21,6 +21,7 @@ struct OrderEffect {
 struct OrderScreening {
     Screening screening;
     std::vector<OrderEffect> effects;  ///< in the order of the trials of the knowledge; they point into the screening
+    std::size_t unread = 0;            ///< draft orders that are malformed and were not looked at
 };
 
 /// Evaluates draft orders: each drug as if it were given on that one day, each service as if it were done then.

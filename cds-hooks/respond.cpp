@@ -175,9 +175,14 @@ void checkContext(Value context, const Service& service) {
     }
 }
 
+struct DraftOrders {
+    std::vector<fhir::Activity> orders;
+    std::size_t unread = 0;  ///< malformed ones
+};
+
 /// The draft orders of the context about this patient; where `selections` names some of them, those.
-std::vector<fhir::Activity> draftOrders(Value root, const Service& service,
-                                        const std::shared_ptr<const fhir::json::Document>& document) {
+DraftOrders draftOrders(Value root, const Service& service,
+                        const std::shared_ptr<const fhir::json::Document>& document) {
     const Value context = root["context"];
     fhir::Chart drafts = fhir::readChart(
         document, {patientOf(root["prefetch"]), {context[service.orders], "context." + std::string(service.orders)}},
@@ -190,7 +195,7 @@ std::vector<fhir::Activity> draftOrders(Value root, const Service& service,
     };
     if (std::any_of(drafts.activity.begin(), drafts.activity.end(), isSelected))
         std::erase_if(drafts.activity, [&](const fhir::Activity& order) { return !isSelected(order); });
-    return std::move(drafts.activity);
+    return {std::move(drafts.activity), drafts.leftOut};
 }
 
 std::vector<const rules::Evaluation*> trialsOf(const std::vector<OrderEffect>& effects) {
@@ -273,9 +278,9 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
             return nothing;
         }
         fhir::Chart chart = fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage));
-        std::vector<fhir::Activity> orders;
-        if (!service.orders.empty()) orders = draftOrders(hook.document->root(), service, hook.document);
-        const fhir::Chart recorded = orders.empty() ? fhir::Chart() : chart;
+        DraftOrders drafts;
+        if (!service.orders.empty()) drafts = draftOrders(hook.document->root(), service, hook.document);
+        const fhir::Chart recorded = drafts.orders.empty() ? fhir::Chart() : chart;
         const Screening screening = screen(knowledge, std::move(chart), asOf);
         for (const rules::Evaluation& evaluation : screening.evaluations)
             trace.trials.emplace_back(evaluation.trial->id,
@@ -285,8 +290,9 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
         Showing showing{&service, cardUuid, hook.patientId, hook.userId, {}};
         if (service.orders.empty()) {
             showing.trials = suggested(screening);
-        } else if (!orders.empty()) {
-            ordered = screenOrders(knowledge, screening, recorded, orders);
+        } else if (!drafts.orders.empty()) {
+            ordered = screenOrders(knowledge, screening, recorded, drafts.orders);
+            ordered.unread = drafts.unread;
             showing.trials = trialsOf(ordered.effects);
         }
         if (showing.trials.empty() || (options.mayShow && !options.mayShow(showing))) return nothing;

@@ -42,10 +42,10 @@ sigset_t blockSignals() {
     return signals;
 }
 
-void reload(const Load& load, const Remember& remember, Server& server, Listener& listener) {
+void reload(const Load& load, const Lasting& lasting, Server& server, Listener& listener) {
     std::optional<Served> served;
     try {
-        served = load(remember);
+        served = load(lasting);
         if (served) listener.reloadCertificate();
     } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
@@ -77,18 +77,21 @@ std::string usualStore() {
     return folder / "feedback.db";
 }
 
-std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& remember) {
+std::shared_ptr<Trust> readTrust(const std::string& file, const Lasting& lasting) {
     std::vector<mapping::Problem> problems;
-    const auto fetch = [](const std::string& url) -> std::optional<std::string> {
+    const auto fetch = [metrics = lasting.metrics](const std::string& url) -> std::optional<std::string> {
         try {
-            return fhir::get(url, {});
+            std::string keys = fhir::get(url, {});
+            metrics->fetch("keys", "complete");
+            return keys;
         } catch (const fhir::Error& error) {
             spdlog::warn("fetching keys: {}", error.what());
+            metrics->fetch("keys", "failed");
             return std::nullopt;
         }
     };
     TrustOptions options = readTrustOptions(std::filesystem::path(file).filename().string(), readFile(file), problems);
-    auto trust = std::make_shared<Trust>(std::move(options), secondsSince1970, fetch, remember, problems);
+    auto trust = std::make_shared<Trust>(std::move(options), secondsSince1970, fetch, lasting.remember, problems);
     for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
     return problems.empty() ? trust : nullptr;
 }
@@ -111,7 +114,8 @@ int serve(const Load& load, const ServeOptions& options) {
             : [store = serverOptions.store](std::string_view key, std::int64_t expiry, std::int64_t now) {
                   return store->remember(key, expiry, now);
               };
-    std::optional<Served> served = load(remember);
+    const Lasting lasting{remember, serverOptions.metrics};
+    std::optional<Served> served = load(lasting);
     if (!served) return 2;
     const std::string digest = served->knowledge->digest;
     Server server(std::move(*served), std::move(serverOptions), secondsSince1970);
@@ -122,7 +126,7 @@ int serve(const Load& load, const ServeOptions& options) {
                  options.tls ? "https" : "http", options.host, listener.port());
     for (int received = SIGHUP; received == SIGHUP;) {
         sigwait(&signals, &received);
-        if (received == SIGHUP) reload(load, remember, server, listener);
+        if (received == SIGHUP) reload(load, lasting, server, listener);
     }
     spdlog::info("stopping: requests in flight are finished");
     server.drain();

@@ -25,12 +25,18 @@ struct ServeOptions {
 /// The current day in UTC. The edge of the program asks; nothing inside it does.
 fhir::Date today();
 
-/// Reads everything that may be exchanged while the service runs; tokens are remembered by what is given. Nothing,
-/// having logged every problem, when it is not usable.
-using Load = std::function<std::optional<Served>(const Remember&)>;
+/// What stays while the rest is exchanged: the memory for tokens, and the counters.
+struct Lasting {
+    Remember remember;
+    std::shared_ptr<Metrics> metrics;
+};
+
+/// Reads everything that may be exchanged while the service runs. Nothing, having logged every problem, when it is not
+/// usable.
+using Load = std::function<std::optional<Served>(const Lasting&)>;
 
 /// Reads a trust file with the keys that it names. Nothing, having logged every problem, when it is not usable.
-std::shared_ptr<Trust> readTrust(const std::string& file, const Remember& remember);
+std::shared_ptr<Trust> readTrust(const std::string& file, const Lasting& lasting);
 
 /// Where feedback is kept unless another place is named: in the folder for state of the service manager
 /// (STATE_DIRECTORY), of the desktop (XDG_STATE_HOME/cd7match) or of the user (~/.local/state/cd7match). Empty when

@@ -57,7 +57,7 @@ Server::Server(Served served, ServerOptions options, std::function<std::int64_t(
 }
 
 void Server::serve(Served served) {
-    metrics_.serving(*served.knowledge);
+    options_.metrics->serving(*served.knowledge);
     const std::scoped_lock lock(mutex_);
     served_ = std::move(served);
 }
@@ -80,7 +80,7 @@ Answer Server::answer(const Request& request) {
     addOrigin(request, answer);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     const bool isWatching = trace.service == "operations";
-    if (!isWatching) metrics_.request(trace, answer.status, seconds);
+    if (!isWatching) options_.metrics->request(trace, answer.status, seconds);
     // Neither path nor body goes into the log: both are the caller's to fill.
     spdlog::log(isWatching ? spdlog::level::debug : spdlog::level::info,
                 "request service={} status={} ms={:.2f} hookInstance={} trials={} shown={}",
@@ -93,7 +93,7 @@ Answer Server::answerOf(const Served& current, const Request& request, Trace& tr
     if (request.path == livePath || request.path == readyPath || request.path == metricsPath) {
         trace.service = "operations";
         if (request.method != "GET") return onlyTakes("GET");
-        if (request.path == metricsPath) return {200, metrics_.text(), "text/plain; version=0.0.4", {}};
+        if (request.path == metricsPath) return {200, options_.metrics->text(), "text/plain; version=0.0.4", {}};
         if (request.path == livePath) return health(200, "live", current);
         const std::scoped_lock lock(mutex_);
         return draining_ ? health(503, "draining", current) : health(200, "ready", current);
@@ -129,14 +129,14 @@ std::optional<Answer> Server::refuse(const Served& current, const Request& reque
     } catch (const std::exception& error) {
         // Without a memory for tokens nobody can be believed.
         spdlog::error("a token could not be remembered: {}", error.what());
-        metrics_.refused("no-memory");
+        options_.metrics->refused("no-memory");
         Answer answer = outcome(503, "transient", "callers cannot be believed at the moment; try again");
         answer.headers.emplace_back("Retry-After", "5");
         return answer;
     }
     const Distrust* distrust = std::get_if<Distrust>(&verdict);
     if (distrust == nullptr) return std::nullopt;
-    metrics_.refused(word(*distrust));
+    options_.metrics->refused(word(*distrust));
     spdlog::warn("a caller was not believed: {}", word(*distrust));
     Answer answer = outcome(401, "login", "the caller is not believed");
     answer.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -155,7 +155,7 @@ Answer Server::takeFeedback(const Request& request) {
         const std::vector<Feedback> feedback = readFeedback(request.body);
         options_.store->keep(feedback, options_.keepComments);
         if (options_.throttle != nullptr) options_.throttle->listen(feedback);
-        for (const Feedback& item : feedback) metrics_.feedback(word(item.outcome));
+        for (const Feedback& item : feedback) options_.metrics->feedback(word(item.outcome));
         return {200, "", "", {}};
     } catch (const fhir::Error& error) {
         return outcome(400, "structure", error.what());

@@ -33,6 +33,7 @@ struct ServerOptions {
     std::shared_ptr<Store> store;        ///< of cards and their feedback; without one no feedback is taken
     std::shared_ptr<Throttle> throttle;  ///< without one every card is shown
     bool keepComments = false;           ///< of users in feedback, which may hold anything
+    std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
 };
 
 /// Answers every request of a service: the hooks, and what operating it needs. Safe to use from many threads.
@@ -50,7 +51,7 @@ public:
     void serve(Served served);
     /// From now on /health/ready says 503, so that no new requests are sent here.
     void drain();
-    Metrics& metrics() { return metrics_; }
+    Metrics& metrics() { return *options_.metrics; }
 
 private:
     Served served() const;
@@ -63,7 +64,6 @@ private:
 
     ServerOptions options_;
     std::function<std::int64_t()> now_;
-    Metrics metrics_;
     mutable std::mutex mutex_;
     Served served_;
     bool draining_ = false;

@@ -390,6 +390,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
             chart.coverage.limitToPartly(type);
         }
     }
+    chart.leftOut = collection.leftOut.size();
     const References references(collection.referenced);
     const Lookup lookUp = [&](std::string_view reference) { return references.find(reference); };
     std::size_t foreign = 0;
@@ -404,6 +405,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
             chart.issues.push_back(
                 {other.path + '.' + error.path(), "resource left out: " + std::string(error.what())});
             chart.coverage.limitToPartly(typeOf(other.resource));
+            ++chart.leftOut;
         }
     }
     if (foreign > 0)

@@ -58,6 +58,7 @@ struct Chart {
     std::vector<QuestionnaireResponse> questionnaireResponse;
     Coverage coverage;
     std::vector<Issue> issues;
+    std::size_t leftOut = 0;  ///< resources that are malformed
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out
     std::shared_ptr<const json::Document> document;  ///< owns every text above
 };

@@ -121,6 +121,14 @@ TEST_CASE("every other order, and one that is not about to be carried out, leave
     CHECK_EQ(answerTo("order-sign", context, "null").body, R"({"cards":[]})");
 }
 
+TEST_CASE("a draft order that cannot be read is named beside those that were, and makes no card alone") {
+    const std::string broken = R"({"resourceType":"MedicationRequest","id":"b","subject":7})";
+    const Answer both = sign({drug("8640"), broken, R"({"id":"of no type"})"});
+    CHECK_NE(both.body.find("2 draft orders could not be read: not checked"), std::string::npos);
+    CHECK_EQ(sign({drug("8640")}).body.find("could not be read"), std::string::npos);
+    CHECK_EQ(sign({broken}).body, R"({"cards":[]})");
+}
+
 TEST_CASE("an order is understood beside a Patient under another key") {
     cds_hooks::Trace trace;
     const Answer answer = cds_hooks::respondToHook(

@@ -11,6 +11,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -322,6 +323,58 @@ TEST_CASE("closing says goodbye in order and finishes what was begun") {
     listener->close();
     CHECK_LT(std::chrono::steady_clock::now() - started, 5s);
     CHECK_FALSE(idle.ask("y").has_value());
+}
+
+namespace {
+
+/// Answers one TLS connection with these bytes, one after the other with a pause before each, and closes it.
+class OneAnswer {
+public:
+    OneAnswer(std::string answer, std::chrono::milliseconds pause)
+        : acceptor_(context_, {asio::ip::address_v4::loopback(), 0}), thread_([this, answer, pause] {
+              ssl::context tls(ssl::context::tls_server);
+              tls.use_certificate_chain_file(Certificates::all()["server.pem"]);
+              tls.use_private_key_file(Certificates::all()["server.key"], ssl::context::pem);
+              ssl::stream<asio::ip::tcp::socket> stream(context_, tls);
+              error_code error;
+              acceptor_.accept(stream.next_layer(), error);
+              stream.handshake(ssl::stream_base::server, error);
+              char request[1024];
+              stream.read_some(asio::buffer(request), error);
+              for (std::size_t i = 0; i < answer.size() && !error; ++i) {
+                  if (pause > 0ms) std::this_thread::sleep_for(pause);
+                  asio::write(stream, asio::buffer(&answer[i], 1), error);
+              }
+              stream.shutdown(error);
+          }) {}
+    ~OneAnswer() { thread_.join(); }
+    OneAnswer(const OneAnswer&) = delete;
+    OneAnswer& operator=(const OneAnswer&) = delete;
+    std::string url() const { return "https://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()) + "/"; }
+
+private:
+    asio::io_context context_;
+    asio::ip::tcp::acceptor acceptor_;
+    std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("our own client follows no redirect, and waits for no answer that drips") {
+    support::RunningService target;
+    fhir::FetchLimits limits;
+    limits.caFile = Certificates::all()["ca.pem"];
+    {
+        const OneAnswer elsewhere("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:" + std::to_string(target.port()) +
+                                      "/cds-services\r\nContent-Length: 0\r\n\r\n",
+                                  0ms);
+        CHECK_THROWS_WITH_AS(fhir::get(elsewhere.url(), limits), "the answer is 302", fhir::Error);
+    }
+    limits.deadline = 400ms;
+    const OneAnswer dripping("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\":\"b\"}", 50ms);
+    const auto started = std::chrono::steady_clock::now();
+    CHECK_THROWS_AS(fhir::get(dripping.url(), limits), fhir::Error);
+    CHECK_LT(std::chrono::steady_clock::now() - started, 1500ms);
 }
 
 TEST_CASE("the program speaks TLS, renews its certificate on SIGHUP, and our own client believes it by its authority") {
