@@ -82,6 +82,15 @@ void Configuration::addTo(CLI::App& serve) {
     add("--store", store_,
         "Where cards and their feedback are kept: a file (SQLite), postgresql://… for several instances, or none");
     add("--keep-comments", keepComments_, "Keep what users write in feedback, which may name patients");
+    add("--fhir-server", fhirServers_,
+        "FHIR server that is asked for what a client does not send, as https://ehr.example.org/fhir; may be repeated. "
+        "With --trust those of the issuer are asked instead")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    add("--fhir-budget", fhirBudget_, "Seconds that asking it may take, for all queries together");
+    add("--fhir-ca", fhirAuthorities_, "Authorities (PEM) of its certificate; those of the system without it");
+    add("--fhir-private", fhirPrivate_, "Also connect to private and loopback addresses, and speak http (sandboxes)");
+    add("--fhir-open", fhirOpen_, "Also ask when the client sends no access token (sandboxes)");
     add("--throttle-days", throttleDays_, "Show a patient's card to a user once in so many days; 0 shows every card");
     add("--throttle-secret", throttleSecret_,
         "File with a secret of at least 32 bytes, under which the throttle knows patients and users");
@@ -115,6 +124,12 @@ std::vector<mapping::Problem> Configuration::problems() const {
     check(tls_.certificate.empty() == tls_.privateKey.empty(), "--tls-certificate", "goes with --tls-key");
     check(tls_.clientAuthorities.empty() || !tls_.certificate.empty(), "--tls-client-ca",
           "goes with --tls-certificate");
+    for (const std::string& server : fhirServers_) {
+        const bool isAddress = server.starts_with("https://") || (fhirPrivate_ && server.starts_with("http://"));
+        check(isAddress && isUrl(server) && !server.ends_with('/') && server.find_first_of("?#@") == std::string::npos,
+              "--fhir-server", "'" + server + "' is not an https address without a slash at its end");
+    }
+    checkRange("--fhir-budget", fhirBudget_, 0.01, 60);
     check(!store_.empty(), "--store", "there is no usual place for it here: name a file, or none");
     checkRange("--throttle-days", throttleDays_, 0, 3650);
     if (throttleDays_ > 0) {
@@ -148,6 +163,11 @@ ServeOptions Configuration::options() const {
     options.server.keepComments = keepComments_;
     if (store_ != noStore) options.store = store_;
     options.throttleDays = throttleDays_;
+    options.server.fhirServers = fhirServers_;
+    options.server.fetchWithoutToken = fhirOpen_;
+    options.server.search.deadline = milliseconds(fhirBudget_);
+    options.server.search.privateNetwork = fhirPrivate_;
+    options.server.search.caFile = fhirAuthorities_;
     options.throttleSecret = throttleSecret_;
     return options;
 }
@@ -157,7 +177,9 @@ std::string Configuration::text(const CLI::App& serve) const {
     std::string text = "[serve]\n";
     for (std::string line; std::getline(lines, line);) {
         // An empty list would be read back as one empty value.
-        if (line == "origin=\"\"") line = "# origin=[]";
+        for (const std::string_view list : {"origin", "fhir-server"}) {
+            if (line == std::string(list) + "=\"\"") line = "# " + std::string(list) + "=[]";
+        }
         hidePassword(line);
         text += line + '\n';
     }

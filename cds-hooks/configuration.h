@@ -49,6 +49,11 @@ private:
     bool keepComments_ = false;
     int throttleDays_ = 0;
     std::string throttleSecret_;
+    std::vector<std::string> fhirServers_;
+    bool fhirOpen_ = false;
+    bool fhirPrivate_ = false;
+    double fhirBudget_ = 0.4;  ///< seconds
+    std::string fhirAuthorities_;
 };
 
 }  // namespace cds_hooks

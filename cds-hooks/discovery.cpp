@@ -130,8 +130,8 @@ std::string discoveryJson(const Knowledge& knowledge) {
         for (const PrefetchTemplate& prefetch : knowledge.prefetch) writer.member(prefetch.key, prefetch.query);
         writer.endObject()
             .member("usageRequirements",
-                    "Send the prefetch data: the service does not fetch by itself. What is not sent is named in the "
-                    "card as not read.")
+                    "Send the prefetch data, or fhirServer and fhirAuthorization with which the service may read what "
+                    "is missing. What could not be had is named in the card as not read.")
             .endObject();
     }
     writer.endArray().endObject();

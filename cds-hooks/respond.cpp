@@ -68,70 +68,156 @@ fhir::Source patientOf(Value prefetch) {
     return {};
 }
 
-/// What a hook's prefetch holds: where the resources are, and what of each type was sent.
-struct Prefetch {
-    std::vector<fhir::Source> sources;
-    fhir::Coverage coverage;
+/// One query that may be asked of the client's server: for a key that was not sent, or for the pages behind one that
+/// was.
+struct Wanted {
+    const PrefetchTemplate* expected = nullptr;
+    std::string query;
+    bool isPage = false;
 };
 
-/// Throws Refusal when the Patient, or everything, is missing.
-Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string& patientId) {
-    const Value prefetch = root["prefetch"];
-    if (!prefetch.isObject())
-        throw Refusal{412, "required", "prefetch is missing: the Patient and the queries of discovery are needed"};
-    const fhir::Source patient = patientOf(prefetch);
-    if (!patient.value) throw Refusal{412, "required", "prefetch.patient holds no Patient"};
-    if (patient.value["id"].text() != patientId)
-        throw Refusal{412, "conflict", patient.path + " is not the patient of context.patientId"};
-
+/// What a hook's prefetch holds: where the resources are, what of each type was sent, and what could be fetched.
+struct Prefetch {
+    std::vector<fhir::Source> sources;  ///< the Patient first, if there is one
     fhir::Coverage coverage;
-    std::vector<fhir::Source> sources{patient};
-    std::vector<std::string> known;
-    coverage.setAll(Covered::notRead);
-    const std::vector<PrefetchTemplate>& templates = knowledge.prefetch;
-    // Facts that no code could ask for are covered by the queries that were not needed.
-    coverage.set("Observation", Covered::completely);
-    for (const PrefetchTemplate& expected : templates) {
-        known.push_back(expected.key);
-        if (expected.key == "patient") continue;
-        Covered covered = Covered::notRead;
-        switch (classify(prefetch, expected.key)) {
-            case Prefetched::empty:
-                covered = Covered::completely;
-                break;
-            case Prefetched::resource: {
-                const Value value = prefetch[expected.key];
-                if (value["resourceType"].text() != "Bundle") break;
-                covered = coveredBy(value);
-                if (fhir::withholds(value)) covered = Covered::partly;
-                sources.push_back({value, "prefetch." + expected.key});
-                break;
-            }
-            case Prefetched::absent:
-            case Prefetched::failed:
-            case Prefetched::unreadable:
-                break;
-        }
+    std::vector<Wanted> wanted;
+    std::vector<std::shared_ptr<const fhir::json::Document>> pages;
+    bool hasPatient = false;
+    bool anythingElse = false;
+
+    void cover(const PrefetchTemplate& expected, Covered covered) {
         if (expected.part.empty()) {
             coverage.set(expected.resourceType, covered);
         } else {
             coverage.set(expected.resourceType, expected.part, covered);
         }
     }
-    bool anythingSent = std::any_of(templates.begin(), templates.end(), [&](const PrefetchTemplate& expected) {
+};
+
+/// The query of a template for this patient; empty when his id may not stand in an address.
+std::string queryFor(const PrefetchTemplate& expected, const std::string& patientId) {
+    constexpr std::string_view token = "{{context.patientId}}";
+    // FHIR R4, id; some vendors have longer ones.
+    const bool isId = !patientId.empty() && patientId.size() <= 256 && patientId != "." && patientId != ".." &&
+                      std::all_of(patientId.begin(), patientId.end(), [](char c) {
+                          return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
+                      });
+    if (!isId) return {};
+    std::string query = expected.query;
+    for (auto at = query.find(token); at != std::string::npos; at = query.find(token))
+        query.replace(at, token.size(), patientId);
+    return query;
+}
+
+std::string nextOf(Value bundle) {
+    for (const Value link : bundle["link"].items()) {
+        if (link["relation"].text() == "next") return std::string(link["url"].text());
+    }
+    return {};
+}
+
+/// Throws Refusal when it is not one patient's.
+Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string& patientId) {
+    const Value prefetch = root["prefetch"];
+    if (prefetch && !prefetch.isObject()) throw Refusal{412, "required", "prefetch is not an object"};
+    Prefetch result;
+    const fhir::Source patient = patientOf(prefetch);
+    if (patient.value) {
+        if (patient.value["id"].text() != patientId)
+            throw Refusal{412, "conflict", patient.path + " is not the patient of context.patientId"};
+        result.sources.push_back(patient);
+        result.hasPatient = true;
+    }
+    std::vector<std::string> known;
+    result.coverage.setAll(Covered::notRead);
+    // Facts that no code could ask for are covered by the queries that were not needed.
+    result.coverage.set("Observation", Covered::completely);
+    for (const PrefetchTemplate& expected : knowledge.prefetch) {
+        known.push_back(expected.key);
         const Prefetched sentAs = classify(prefetch, expected.key);
-        return expected.key != "patient" && (sentAs == Prefetched::empty || sentAs == Prefetched::resource);
-    });
+        if (expected.key == "patient") {
+            if (!patient.value && sentAs == Prefetched::absent)
+                result.wanted.push_back({&expected, queryFor(expected, patientId)});
+            continue;
+        }
+        Covered covered = Covered::notRead;
+        switch (sentAs) {
+            case Prefetched::empty:
+                covered = Covered::completely;
+                result.anythingElse = true;
+                break;
+            case Prefetched::resource: {
+                const Value value = prefetch[expected.key];
+                result.anythingElse = true;
+                if (value["resourceType"].text() != "Bundle") break;
+                covered = coveredBy(value);
+                if (fhir::withholds(value)) covered = Covered::partly;
+                result.sources.push_back({value, "prefetch." + expected.key});
+                // What the first page withholds, further ones do not bring.
+                if (std::string next = nextOf(value); !next.empty() && !fhir::withholds(value, true))
+                    result.wanted.push_back({&expected, std::move(next), true});
+                break;
+            }
+            case Prefetched::absent:
+                result.wanted.push_back({&expected, queryFor(expected, patientId)});
+                break;
+            case Prefetched::failed:
+            case Prefetched::unreadable:
+                break;
+        }
+        result.cover(expected, covered);
+    }
     // Keys that an analyst named otherwise are read, but prove nothing about completeness.
     for (const auto [key, value] : prefetch.members()) {
         const bool isKnown = std::find(known.begin(), known.end(), key) != known.end();
         const std::string_view type = value["resourceType"].text();
-        if (!isKnown && !type.empty() && type != "Patient" && type != "OperationOutcome")
-            sources.push_back({value, "prefetch." + std::string(key)});
+        if (isKnown || type.empty() || type == "Patient" || type == "OperationOutcome") continue;
+        result.sources.push_back({value, "prefetch." + std::string(key)});
+        result.anythingElse = true;
     }
-    anythingSent = anythingSent || sources.size() > 1;
-    if (!anythingSent) throw Refusal{412, "required", "prefetch holds the Patient and nothing else"};
-    return {std::move(sources), std::move(coverage)};
+    std::erase_if(result.wanted, [](const Wanted& wanted) { return wanted.query.empty(); });
+    return result;
+}
+
+/// Takes what was fetched for one query.
+void addFetched(Prefetch& prefetch, const Wanted& wanted, const fhir::SearchResult& fetched,
+                const std::string& patientId) {
+    using Outcome = fhir::SearchResult::Outcome;
+    if (wanted.expected->key == "patient") {
+        if (fetched.outcome != Outcome::complete) return;
+        const Value patient = fetched.pages.front()->root();
+        if (patient["resourceType"].text() != "Patient" || patient["id"].text() != patientId) return;
+        prefetch.sources.insert(prefetch.sources.begin(), {patient, "fhirServer.patient"});
+        prefetch.pages.push_back(fetched.pages.front());
+        prefetch.hasPatient = true;
+        return;
+    }
+    if (fetched.outcome == Outcome::failed) return;
+    Covered covered = fetched.outcome == Outcome::complete ? Covered::completely : Covered::partly;
+    std::size_t page = 0;
+    for (const auto& document : fetched.pages) {
+        const Value bundle = document->root();
+        if (bundle["resourceType"].text() != "Bundle" ||
+            fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.isPage))
+            covered = Covered::partly;
+        prefetch.sources.push_back({bundle, "fhirServer." + wanted.expected->key + '[' + std::to_string(page++) + ']',
+                                    fetched.outcome == Outcome::complete});
+        prefetch.pages.push_back(document);
+    }
+    prefetch.anythingElse = true;
+    prefetch.cover(*wanted.expected, covered);
+    if (!wanted.isPage || fetched.outcome != Outcome::complete) return;
+    for (fhir::Source& source : prefetch.sources) {
+        if (source.path == "prefetch." + wanted.expected->key) source.isPage = true;
+    }
+}
+
+/// Throws Refusal when the Patient, or everything, is missing.
+void checkNeeded(const Prefetch& prefetch, Value root) {
+    if (!root["prefetch"] && !prefetch.hasPatient)
+        throw Refusal{412, "required", "prefetch is missing: the Patient and the queries of discovery are needed"};
+    if (!prefetch.hasPatient) throw Refusal{412, "required", "prefetch.patient holds no Patient"};
+    if (!prefetch.anythingElse) throw Refusal{412, "required", "prefetch holds the Patient and nothing else"};
 }
 
 std::string newUuid() {
@@ -181,12 +267,11 @@ struct DraftOrders {
 };
 
 /// The draft orders of the context about this patient; where `selections` names some of them, those.
-DraftOrders draftOrders(Value root, const Service& service,
+DraftOrders draftOrders(Value root, const Service& service, const fhir::Source& patient,
                         const std::shared_ptr<const fhir::json::Document>& document) {
     const Value context = root["context"];
-    fhir::Chart drafts = fhir::readChart(
-        document, {patientOf(root["prefetch"]), {context[service.orders], "context." + std::string(service.orders)}},
-        {});
+    fhir::Chart drafts =
+        fhir::readChart(document, {patient, {context[service.orders], "context." + std::string(service.orders)}}, {});
     std::vector<std::string_view> selected;
     for (const Value item : context["selections"].items()) selected.push_back(item.text());
     const auto isSelected = [&](const fhir::Activity& order) {
@@ -212,6 +297,8 @@ struct HookRequest {
     std::string userId;
     std::string patientId;
     std::string encounterId;
+    std::string fhirServer;  ///< without a slash at its end
+    std::string token;       ///< for it, and for this one request; empty when there is none for this patient
 };
 
 HookRequest readHook(std::string_view body, fhir::json::Selection selection, const Service& service, Trace& trace) {
@@ -237,7 +324,26 @@ HookRequest readHook(std::string_view body, fhir::json::Selection selection, con
         if (!root["fhirServer"]) throw Refusal{400, "required", "fhirServer is missing beside fhirAuthorization"};
     }
     if (root["fhirServer"] && !root["fhirServer"].isString()) throw Refusal{400, "value", "fhirServer is not a string"};
+    hook.fhirServer = root["fhirServer"].text();
+    if (hook.fhirServer.ends_with('/')) hook.fhirServer.pop_back();
+    const Value authorization = root["fhirAuthorization"];
+    const std::string_view named = authorization["patient"].text();
+    const bool isForOther = !named.empty() && named != hook.patientId;
+    if (isForOther) {
+        hook.fhirServer.clear();  // what this token opens is somebody else's
+    } else {
+        hook.token = authorization["access_token"].text();
+    }
     return hook;
+}
+
+/// Empty when nothing is wanted, or when the server may not be asked.
+std::vector<fhir::SearchResult> fetchWanted(const HookRequest& hook, const std::vector<Wanted>& wanted,
+                                            const Fetch& fetch) {
+    if (!fetch || hook.fhirServer.empty() || wanted.empty()) return {};
+    std::vector<std::string> queries;
+    for (const Wanted& each : wanted) queries.push_back(each.query);
+    return fetch(hook.fhirServer, hook.token, queries);
 }
 
 }  // namespace
@@ -269,17 +375,30 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
     static const Answer nothing{200, R"({"cards":[]})", "application/json", {}};
     try {
         // No gate can open: the request is checked, and its chart is not read.
-        const bool isSilent = service.orders.empty() && !knowledge.gateCodes.mayConcern(body);
+        bool isSilent = service.orders.empty() && !knowledge.gateCodes.mayConcern(body) &&
+                        (!options.fetch || body.find("\"next\"") == std::string_view::npos);
         using fhir::json::Selection;
-        const HookRequest hook = readHook(body, isSilent ? Selection::envelope : Selection::elements, service, trace);
+        HookRequest hook = readHook(body, isSilent ? Selection::envelope : Selection::elements, service, trace);
         Prefetch prefetch = readPrefetch(knowledge, hook.document->root(), hook.patientId);
+        const std::vector<fhir::SearchResult> fetched = fetchWanted(hook, prefetch.wanted, options.fetch);
+        if (isSilent && !fetched.empty()) {
+            // What was fetched may concern a trial, and then what was sent counts too.
+            isSilent = false;
+            hook = readHook(body, Selection::elements, service, trace);
+            prefetch = readPrefetch(knowledge, hook.document->root(), hook.patientId);
+        }
+        for (std::size_t i = 0; i < fetched.size(); ++i)
+            addFetched(prefetch, prefetch.wanted[i], fetched[i], hook.patientId);
+        checkNeeded(prefetch, hook.document->root());
         if (isSilent) {
             for (const rules::Trial& trial : knowledge.trials) trace.trials.emplace_back(trial.id, noDisease);
             return nothing;
         }
         fhir::Chart chart = fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage));
+        chart.pages = std::move(prefetch.pages);
         DraftOrders drafts;
-        if (!service.orders.empty()) drafts = draftOrders(hook.document->root(), service, hook.document);
+        if (!service.orders.empty())
+            drafts = draftOrders(hook.document->root(), service, prefetch.sources.front(), hook.document);
         const fhir::Chart recorded = drafts.orders.empty() ? fhir::Chart() : chart;
         const Screening screening = screen(knowledge, std::move(chart), asOf);
         for (const rules::Evaluation& evaluation : screening.evaluations)

@@ -10,6 +10,7 @@
 #include "cds-hooks/discovery.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/listener.h"
+#include "fhir/client.h"
 #include "fhir/date.h"
 
 namespace cds_hooks {
@@ -23,11 +24,18 @@ struct Showing {
     std::vector<const rules::Evaluation*> trials;
 };
 
+/// Asks the client's FHIR server, "https://ehr.example.org/fhir", with his access token for what he did not send.
+/// Nothing when that server may not be asked; otherwise one result for each query.
+using Fetch = std::function<std::vector<fhir::SearchResult>(const std::string& server, const std::string& token,
+                                                            const std::vector<std::string>& queries)>;
+
 /// What the answers depend on beyond the knowledge, the request and the day.
 struct RespondOptions {
     CardOptions card;
     /// Whether this card may be shown now; it always may when there is no such function.
     std::function<bool(const Showing&)> mayShow;
+    /// What is missing is missing when there is no such function.
+    Fetch fetch;
 };
 
 /// What an operator may know of a request: no patient, no user, no path.

@@ -112,16 +112,24 @@ Answer Server::answerOf(const Served& current, const Request& request, Trace& tr
                         ? "feedback"
                         : serviceAt(*current.knowledge,
                                     request.path);  // a call that is refused counts for the service that it was for
-    if (auto refused = refuse(current, request)) return std::move(*refused);
+    Caller caller;
+    if (auto refused = refuse(current, request, caller)) return std::move(*refused);
     if (isFeedback(request.path)) {
         return request.method == "POST" ? takeFeedback(request) : onlyTakes("POST");
     }
-    RespondOptions options{options_.card, {}};
+    RespondOptions options;
+    options.card = options_.card;
+    const std::vector<std::string>& servers = current.trust == nullptr ? options_.fhirServers : caller.fhirServers;
+    if (!servers.empty())
+        options.fetch = [this, &servers](const std::string& server, const std::string& token,
+                                         const std::vector<std::string>& queries) {
+            return fetch(servers, server, token, queries);
+        };
     if (options_.store != nullptr) options.mayShow = [this](const Showing& showing) { return mayShow(showing); };
     return respond(*current.knowledge, request, today(), options, trace);
 }
 
-std::optional<Answer> Server::refuse(const Served& current, const Request& request) {
+std::optional<Answer> Server::refuse(const Served& current, const Request& request, Caller& caller) {
     if (current.trust == nullptr || !request.path.starts_with("/cds-services")) return std::nullopt;
     std::variant<Caller, Distrust> verdict;
     try {
@@ -135,12 +143,38 @@ std::optional<Answer> Server::refuse(const Served& current, const Request& reque
         return answer;
     }
     const Distrust* distrust = std::get_if<Distrust>(&verdict);
-    if (distrust == nullptr) return std::nullopt;
+    if (distrust == nullptr) {
+        caller = std::get<Caller>(std::move(verdict));
+        return std::nullopt;
+    }
     options_.metrics->refused(word(*distrust));
     spdlog::warn("a caller was not believed: {}", word(*distrust));
     Answer answer = outcome(401, "login", "the caller is not believed");
     answer.headers.emplace_back("WWW-Authenticate", "Bearer");
     return answer;
+}
+
+std::vector<fhir::SearchResult> Server::fetch(const std::vector<std::string>& servers, const std::string& server,
+                                              const std::string& token, const std::vector<std::string>& queries) {
+    if (!fhir::isBelow(server, servers)) {
+        options_.metrics->fetch("server", "refused");
+        spdlog::warn("a FHIR server is not among those that may be asked");
+        return {};
+    }
+    if (token.empty() && !options_.fetchWithoutToken) return {};
+    fhir::SearchOptions search = options_.search;
+    search.base = server;
+    search.token = token;
+    std::vector<fhir::SearchResult> results = fhir::search(queries, search);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        const std::string_view query = queries[i];
+        const bool isAddress = query.find("://") != std::string_view::npos;
+        const std::string_view what = isAddress ? "page" : query.substr(0, query.find_first_of("/?"));
+        options_.metrics->fetch(what, fhir::word(results[i].outcome));
+        if (results[i].outcome != fhir::SearchResult::Outcome::complete)
+            spdlog::warn("fetching {}: {}: {}", what, fhir::word(results[i].outcome), results[i].reason);
+    }
+    return results;
 }
 
 fhir::Date Server::today() const {

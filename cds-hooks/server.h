@@ -34,6 +34,9 @@ struct ServerOptions {
     std::shared_ptr<Throttle> throttle;  ///< without one every card is shown
     bool keepComments = false;           ///< of users in feedback, which may hold anything
     std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
+    std::vector<std::string> fhirServers;  ///< that may be asked when every caller is believed
+    bool fetchWithoutToken = false;        ///< ask them also when the client sends no token
+    fhir::SearchOptions search;            ///< limits of asking; base and token are the request's
 };
 
 /// Answers every request of a service: the hooks, and what operating it needs. Safe to use from many threads.
@@ -56,7 +59,9 @@ public:
 private:
     Served served() const;
     Answer answerOf(const Served& current, const Request& request, Trace& trace);
-    std::optional<Answer> refuse(const Served& current, const Request& request);
+    std::optional<Answer> refuse(const Served& current, const Request& request, Caller& caller);
+    std::vector<fhir::SearchResult> fetch(const std::vector<std::string>& servers, const std::string& server,
+                                          const std::string& token, const std::vector<std::string>& queries);
     Answer takeFeedback(const Request& request);
     bool mayShow(const Showing& showing);
     fhir::Date today() const;

@@ -284,13 +284,19 @@ TrustOptions readTrustOptions(std::string_view file, std::string_view text, std:
                 check.problem(place, "is not an object");
                 continue;
             }
-            check.checkKeys(each, {"$comment", "iss", "jwks", "jku", "audience", "tenants"}, place);
+            check.checkKeys(each, {"$comment", "iss", "jwks", "jku", "audience", "tenants", "fhirServers"}, place);
             Issuer issuer;
             issuer.iss = check.text(each["iss"], place + "/iss");
             issuer.jwks = check.textIfGiven(each["jwks"], place + "/jwks");
             issuer.jku = check.textIfGiven(each["jku"], place + "/jku");
             issuer.audience = texts(each["audience"], place + "/audience");
             issuer.tenants = texts(each["tenants"], place + "/tenants");
+            issuer.fhirServers = texts(each["fhirServers"], place + "/fhirServers");
+            for (const std::string& server : issuer.fhirServers) {
+                if (!isHttps(server) || server.ends_with('/'))
+                    check.problem(place + "/fhirServers",
+                                  "'" + server + "' is not an https address without a slash at its end");
+            }
             if (issuer.jwks.empty() == issuer.jku.empty())
                 check.problem(place, "has either jwks, a file, or jku, an address");
             if (!issuer.jku.empty() && !isHttps(issuer.jku)) check.problem(place + "/jku", "is not an https address");
@@ -345,7 +351,7 @@ std::variant<Caller, Distrust> Trust::verify(std::string_view authorization, std
         return Distrust::tenant;
     if (!remember_(digest(token.iss + '\n' + token.jti), token.expires + options_.leeway, now_()))
         return Distrust::replayed;
-    return Caller{token.iss, token.tenant};
+    return Caller{token.iss, token.tenant, issuer->fhirServers};
 }
 
 const Issuer* Trust::issuerOf(std::string_view iss) const {

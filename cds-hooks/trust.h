@@ -23,6 +23,8 @@ struct Issuer {
     /// Audiences that he puts into his tokens instead of the address that he calls; some vendors type them in by hand.
     std::vector<std::string> audience;
     std::vector<std::string> tenants;  ///< of his that may call; all when empty
+    std::vector<std::string>
+        fhirServers{};  ///< that may be asked for what he does not send, as "https://ehr.example.org/fhir"
 };
 
 /// Whose calls are believed. Source: CDS Hooks 2.0, Trusting CDS Clients; checklist section 2.11.
@@ -35,13 +37,14 @@ struct TrustOptions {
 };
 
 /// Reads a trust file: {"baseUrl", "algorithms", "leewaySeconds", "issuers": [{"iss", "jwks" or "jku", "audience",
-/// "tenants"}]}. Errors: every problem is added with its place; files of keys are looked at by Trust.
+/// "tenants", "fhirServers"}]}. Errors: every problem is added with its place; files of keys are looked at by Trust.
 TrustOptions readTrustOptions(std::string_view file, std::string_view text, std::vector<mapping::Problem>& problems);
 
 /// Whose call it is.
 struct Caller {
     std::string issuer;
-    std::string tenant;  ///< empty when the token names none
+    std::string tenant;                      ///< empty when the token names none
+    std::vector<std::string> fhirServers{};  ///< of the issuer
 };
 
 /// Why a call is not believed; for the operator, never for the caller.

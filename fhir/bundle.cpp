@@ -133,12 +133,12 @@ std::string_view typeOf(Value resource) {
 
 void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
 
-void collectBundle(Value bundle, const std::string& path, Collection& collection) {
+void collectBundle(Value bundle, const std::string& path, bool isPage, Collection& collection) {
     const std::string prefix = path.empty() ? "" : path + '.';
     for (const Value link : bundle["link"].items()) {
-        if (link["relation"].text() == "next") collection.withheld = true;
+        if (!isPage && link["relation"].text() == "next") collection.withheld = true;
     }
-    if (holdsLessThanTotal(bundle)) collection.withheld = true;
+    if (!isPage && holdsLessThanTotal(bundle)) collection.withheld = true;
     std::size_t index = 0;
     for (const Value entry : bundle["entry"].items()) {
         const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
@@ -169,7 +169,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
     }
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
-        collectBundle(value, path, collection);
+        collectBundle(value, path, false, collection);
     } else if (type == "Patient" || isOneOf(referencedTypes, type) || isOneOf(recordTypes, type) || isActivity(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
@@ -360,7 +360,13 @@ void read(Found& found, const Lookup& lookUp, Chart& chart) {
 
 Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage) {
     Collection collection;
-    for (const Source& source : sources) collect(source.value, source.path, {}, collection);
+    for (const Source& source : sources) {
+        if (source.isPage && source.value["resourceType"].text() == "Bundle") {
+            collectBundle(source.value, source.path, true, collection);
+        } else {
+            collect(source.value, source.path, {}, collection);
+        }
+    }
 
     Chart chart;
     chart.document = std::move(document);
@@ -431,8 +437,8 @@ std::size_t countIssues(const std::vector<Issue>& issues) {
     return count;
 }
 
-bool withholds(Value bundle) {
-    if (holdsLessThanTotal(bundle)) return true;
+bool withholds(Value bundle, bool isPage) {
+    if (!isPage && holdsLessThanTotal(bundle)) return true;
     for (const Value entry : bundle["entry"].items()) {
         const Value resource = entry["resource"];
         if (resource["resourceType"].text() == "OperationOutcome" && saysWithheld(resource)) return true;

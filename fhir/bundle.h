@@ -60,13 +60,15 @@ struct Chart {
     std::vector<Issue> issues;
     std::size_t leftOut = 0;  ///< resources that are malformed
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out
-    std::shared_ptr<const json::Document> document;  ///< owns every text above
+    std::shared_ptr<const json::Document> document;            ///< owns every text above
+    std::vector<std::shared_ptr<const json::Document>> pages;  ///< so do these, where sources were fetched
 };
 
 /// A value to read resources from, and its place in the document: "" for a Bundle that is the document.
 struct Source {
     json::Value value;
     std::string path;
+    bool isPage = false;  ///< a page whose further ones are among the sources: it alone holds less than there is
 };
 
 /// Reads the chart of the one patient that the sources speak of: Bundles of any type (FHIR R4, Bundle), nested ones
@@ -87,7 +89,9 @@ std::size_t countIssues(const std::vector<Issue>& issues);
 
 /// Whether a Bundle says that something was left out: by an OperationOutcome (as opposed to "nothing was found"), or
 /// by a total above what it holds.
-bool withholds(json::Value bundle);
+///
+/// A page of several may hold less than the total.
+bool withholds(json::Value bundle, bool isPage = false);
 
 /// Reads the chart of one stored Bundle or bare array of resources; an incomplete one covers no type completely.
 /// Errors: as above, and Error for any other JSON.

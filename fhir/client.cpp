@@ -1,9 +1,19 @@
 #include "fhir/client.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <new>
 #include <string_view>
+#include <utility>
 
 #include "fhir/error.h"
 
@@ -30,9 +40,80 @@ struct Close {
 
 }  // namespace
 
-std::string get(const std::string& url, const FetchLimits& limits) {
+namespace {
+
+bool isPrivate4(std::uint32_t address) {
+    struct Block {
+        std::uint32_t address;
+        unsigned bits;
+    };
+    // IANA IPv4 Special-Purpose Address Registry, and multicast.
+    static constexpr std::array<Block, 13> blocks{{{0x00000000, 8},
+                                                   {0x0A000000, 8},
+                                                   {0x64400000, 10},
+                                                   {0x7F000000, 8},
+                                                   {0xA9FE0000, 16},
+                                                   {0xAC100000, 12},
+                                                   {0xC0000000, 24},
+                                                   {0xC0000200, 24},
+                                                   {0xC0A80000, 16},
+                                                   {0xC6120000, 15},
+                                                   {0xC6336400, 24},
+                                                   {0xCB007100, 24},
+                                                   {0xE0000000, 3}}};
+    return std::any_of(blocks.begin(), blocks.end(), [&](const Block& block) {
+        return (address >> (32U - block.bits)) == (block.address >> (32U - block.bits));
+    });
+}
+
+bool isPrivate6(const std::array<std::uint8_t, 16>& bytes) {
+    const auto startsWith = [&](std::initializer_list<std::uint8_t> prefix) {
+        return std::equal(prefix.begin(), prefix.end(), bytes.begin());
+    };
+    const std::uint32_t last = static_cast<std::uint32_t>(bytes[12]) << 24U |
+                               static_cast<std::uint32_t>(bytes[13]) << 16U |
+                               static_cast<std::uint32_t>(bytes[14]) << 8U | bytes[15];
+    // IPv4 in IPv6: mapped, compatible (with it loopback and "any"), and translated (RFC 6052).
+    if (startsWith({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF}) || startsWith({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) ||
+        startsWith({0x00, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0}))
+        return isPrivate4(last);
+    // Global unicast is 2000::/3; of it documentation, Teredo and 6to4 lead elsewhere.
+    return (bytes[0] & 0xE0U) != 0x20U || startsWith({0x20, 0x01, 0x0D, 0xB8}) || startsWith({0x20, 0x01, 0, 0}) ||
+           startsWith({0x20, 0x02});
+}
+
+bool isPrivate(const sockaddr& address) {
+    if (address.sa_family == AF_INET) {
+        sockaddr_in four{};
+        std::memcpy(&four, &address, sizeof four);
+        return isPrivate4(ntohl(four.sin_addr.s_addr));
+    }
+    if (address.sa_family == AF_INET6) {
+        sockaddr_in6 six{};
+        std::memcpy(&six, &address, sizeof six);
+        std::array<std::uint8_t, 16> bytes{};
+        std::memcpy(bytes.data(), &six.sin6_addr, bytes.size());
+        return isPrivate6(bytes);
+    }
+    return true;
+}
+
+/// After names are resolved, and before anything is sent.
+curl_socket_t openPublic(void*, curlsocktype, curl_sockaddr* address) {
+    if (isPrivate(address->addr)) return CURL_SOCKET_BAD;
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+void initialiseCurl() {
     static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
-    const std::unique_ptr<CURL, Close> handle(initialised == CURLE_OK ? curl_easy_init() : nullptr);
+    if (initialised != CURLE_OK) throw Error("", "the client cannot be set up");
+}
+
+}  // namespace
+
+std::string get(const std::string& url, const FetchLimits& limits) {
+    initialiseCurl();
+    const std::unique_ptr<CURL, Close> handle(curl_easy_init());
     if (handle == nullptr) throw Error("", "the client cannot be set up");
     Body body;
     body.most = limits.bytes;
@@ -52,6 +133,257 @@ std::string get(const std::string& url, const FetchLimits& limits) {
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
     if (status != 200) throw Error("", "the answer is " + std::to_string(status));
     return std::move(body.text);
+}
+
+std::string_view word(SearchResult::Outcome outcome) {
+    static constexpr std::array<std::string_view, 3> words{"complete", "incomplete", "failed"};
+    return words[static_cast<std::size_t>(outcome)];
+}
+
+bool isBelow(std::string_view url, const std::vector<std::string>& bases) {
+    std::string lower(url);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const std::string_view path = std::string_view(lower).substr(0, lower.find('?'));
+    // Dots, backslashes and what is not printed may be read as another path than they look.
+    const bool isUnclear =
+        path.find("/.") != std::string_view::npos || path.find("%2e") != std::string_view::npos ||
+        path.find("%2f") != std::string_view::npos || path.find("%5c") != std::string_view::npos ||
+        std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == '\\' || c == '#' || c == 0x7F; });
+    if (isUnclear) return false;
+    return std::any_of(bases.begin(), bases.end(), [&](const std::string& base) {
+        if (base.empty() || !url.starts_with(base)) return false;
+        const std::string_view rest = url.substr(base.size());
+        return rest.empty() || rest.front() == '/' || rest.front() == '?';
+    });
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Outcome = SearchResult::Outcome;
+
+struct CloseMulti {
+    void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+/// A query as it is sent: the characters that addresses do not hold are escaped, escapes stay.
+std::string escaped(std::string_view query) {
+    std::string result;
+    for (const char c : query) {
+        if (c == '|') {
+            result += "%7C";
+        } else if (c == ' ') {
+            result += "%20";
+        } else {
+            result += c;
+        }
+    }
+    return result;
+}
+
+/// The address of the next page; empty when there is none. Throws Error when the page is none of a search.
+std::string nextOf(json::Value root) {
+    const std::string_view type = root["resourceType"].text();
+    if (type == "OperationOutcome") throw Error("", "the server answered with an error");
+    if (type.empty()) throw Error("", "the answer is no resource");
+    for (const json::Value link : root["link"].items()) {
+        if (link["relation"].text() == "next") return std::string(link["url"].text());
+    }
+    return {};
+}
+
+/// One query with its pages.
+class Transfer {
+public:
+    Transfer(std::string query, const SearchOptions& options) : options_(options) {
+        const bool isAddress = query.starts_with("https://") || query.starts_with("http://");
+        if (isAddress && !isBelow(query, {options.base})) {
+            finish(Outcome::failed, "the next page lies on another server");
+            return;
+        }
+        url_ = isAddress ? std::move(query) : options.base + '/' + escaped(query);
+        const auto question = url_.find('?');
+        if (!isAddress && url_.size() > options.longestUrl && question != std::string::npos) {
+            form_ = url_.substr(question + 1);
+            url_ = url_.substr(0, question) + "/_search";
+        }
+    }
+    ~Transfer() { detach(); }
+    Transfer(const Transfer&) = delete;
+    Transfer& operator=(const Transfer&) = delete;
+
+    bool isDone() const { return done_; }
+    bool isRunning() const { return multi_ != nullptr; }
+    Clock::time_point due() const { return due_; }
+    CURL* handle() const { return handle_.get(); }
+    SearchResult& result() { return result_; }
+
+    void start(CURLM* multi, Clock::time_point deadline) {
+        body_ = {{}, options_.bytes};
+        handle_.reset(curl_easy_init());
+        headers_.reset();
+        if (handle_ == nullptr) return finish(Outcome::failed, "the client cannot be set up");
+        CURL* const handle = handle_.get();
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        addHeader("Accept: application/fhir+json");
+        if (!options_.token.empty()) addHeader("Authorization: Bearer " + options_.token);
+        if (!form_.empty()) {
+            addHeader("Content-Type: application/x-www-form-urlencoded");
+            addHeader("Expect:");
+            curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(form_.size()));
+            curl_easy_setopt(handle, CURLOPT_POSTFIELDS, form_.data());
+        }
+        curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_.get());
+        curl_easy_setopt(handle, CURLOPT_URL, url_.c_str());
+        curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, options_.privateNetwork ? "https,http" : "https");
+        curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+        curl_easy_setopt(handle, CURLOPT_PROXY, "");
+        curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "gzip");
+        curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, left.count())));
+        curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &receive);
+        curl_easy_setopt(handle, CURLOPT_WRITEDATA, &body_);
+        if (!options_.privateNetwork) curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &openPublic);
+        if (!options_.caFile.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options_.caFile.c_str());
+        if (curl_multi_add_handle(multi, handle) != CURLM_OK)
+            return finish(Outcome::failed, "the client cannot be set up");
+        multi_ = multi;
+    }
+
+    /// The transfer has ended: takes the page, and plans the next one or another attempt.
+    void take(CURLcode code, Clock::time_point deadline) {
+        long status = 0;
+        curl_off_t retryAfter = 0;
+        curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retryAfter);
+        detach();
+        if (code != CURLE_OK) return finish(Outcome::failed, reasonOf(code));
+        if (status == 429 || status == 502 || status == 503 || status == 504) {
+            const auto pause = std::max<std::chrono::milliseconds>(std::chrono::seconds(retryAfter), backOff_);
+            backOff_ *= 2;
+            if (Clock::now() + pause < deadline) {
+                due_ = Clock::now() + pause;
+                return;
+            }
+        }
+        if (status != 200) return finish(Outcome::failed, "the answer is " + std::to_string(status));
+        try {
+            json::Limits limits;
+            limits.bytes = options_.bytes;
+            auto page =
+                std::make_shared<const json::Document>(std::move(body_.text), json::Selection::elements, limits);
+            std::string next = nextOf(page->root());
+            result_.pages.push_back(std::move(page));
+            if (next.empty()) return finish(Outcome::complete, {});
+            if (result_.pages.size() >= options_.pages) return finish(Outcome::incomplete, "there are too many pages");
+            if (!isBelow(next, {options_.base}))
+                return finish(Outcome::incomplete, "the next page lies on another server");
+            url_ = std::move(next);
+            form_.clear();
+            due_ = Clock::now();
+        } catch (const Error& error) {
+            // A message of the parser may name a place, never a value.
+            finish(Outcome::failed, error.path().empty() ? error.what() : "the answer is not JSON");
+        }
+    }
+
+    /// With pages in hand a failure leaves the query incomplete.
+    void finish(Outcome outcome, std::string reason) {
+        done_ = true;
+        result_.outcome = outcome == Outcome::failed && !result_.pages.empty() ? Outcome::incomplete : outcome;
+        result_.reason = std::move(reason);
+        detach();
+    }
+
+private:
+    static std::string reasonOf(CURLcode code) {
+        if (code == CURLE_WRITE_ERROR) return "the answer is too long";
+        if (code == CURLE_OPERATION_TIMEDOUT) return "there was no answer in time";
+        return curl_easy_strerror(code);
+    }
+
+    void addHeader(const std::string& line) {
+        curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
+        if (longer == nullptr) throw std::bad_alloc();
+        static_cast<void>(headers_.release());
+        headers_.reset(longer);
+    }
+
+    void detach() {
+        if (multi_ != nullptr) curl_multi_remove_handle(multi_, handle_.get());
+        multi_ = nullptr;
+    }
+
+    const SearchOptions& options_;
+    std::string url_;
+    std::string form_;
+    Body body_;
+    std::unique_ptr<curl_slist, FreeList> headers_;
+    std::unique_ptr<CURL, Close> handle_;
+    CURLM* multi_ = nullptr;
+    SearchResult result_;
+    bool done_ = false;
+    Clock::time_point due_ = Clock::now();
+    std::chrono::milliseconds backOff_{50};
+};
+
+/// Whether a token is one (RFC 6750, section 2.1): nothing in it could begin another header.
+bool isToken(std::string_view token) {
+    return std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+}  // namespace
+
+std::vector<SearchResult> search(const std::vector<std::string>& queries, const SearchOptions& options) {
+    initialiseCurl();
+    // Connections are kept from one call of a thread to the next.
+    thread_local const std::unique_ptr<CURLM, CloseMulti> multi(curl_multi_init());
+    const Clock::time_point deadline = Clock::now() + options.deadline;
+    std::vector<std::unique_ptr<Transfer>> transfers;
+    for (const std::string& query : queries) {
+        transfers.push_back(std::make_unique<Transfer>(query, options));
+        if (multi == nullptr) transfers.back()->finish(Outcome::failed, "the client cannot be set up");
+        if (!isToken(options.token)) transfers.back()->finish(Outcome::failed, "the token is none");
+    }
+    while (true) {
+        bool open = false;
+        Clock::time_point wake = deadline;
+        const Clock::time_point now = Clock::now();
+        for (const auto& transfer : transfers) {
+            if (transfer->isDone()) continue;
+            if (now >= deadline) {
+                transfer->finish(Outcome::failed, "there was no answer in time");
+                continue;
+            }
+            if (!transfer->isRunning() && transfer->due() <= now) transfer->start(multi.get(), deadline);
+            if (!transfer->isRunning()) wake = std::min(wake, transfer->due());
+            open = open || !transfer->isDone();
+        }
+        if (!open) break;
+        int running = 0;
+        curl_multi_perform(multi.get(), &running);
+        int left = 0;
+        bool ended = false;
+        while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+            const auto of = std::find_if(transfers.begin(), transfers.end(), [&](const auto& transfer) {
+                return transfer->handle() == message->easy_handle;
+            });
+            if (message->msg != CURLMSG_DONE || of == transfers.end()) continue;
+            ended = true;
+            (*of)->take(message->data.result, deadline);
+        }
+        if (ended) continue;
+        const auto pause = std::chrono::duration_cast<std::chrono::milliseconds>(wake - Clock::now());
+        curl_multi_poll(multi.get(), nullptr, 0, static_cast<int>(std::clamp<std::int64_t>(pause.count(), 1, 1000)),
+                        nullptr);
+    }
+    std::vector<SearchResult> results;
+    for (const auto& transfer : transfers) results.push_back(std::move(transfer->result()));
+    return results;
 }
 
 }  // namespace fhir

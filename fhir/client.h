@@ -2,7 +2,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include "fhir/json.h"
 
 namespace fhir {
 
@@ -18,5 +23,43 @@ struct FetchLimits {
 /// Errors: Error with the reason, for every answer but 200 and everything beyond the limits; it does not name the
 /// address.
 std::string get(const std::string& url, const FetchLimits& limits);
+
+/// A FHIR server that may be asked, and what asking it may cost.
+struct SearchOptions {
+    std::string base;                           ///< "https://ehr.example.org/fhir", without a slash at its end
+    std::string token;                          ///< bearer token; none is sent when empty
+    std::chrono::milliseconds deadline{400};    ///< for all queries together
+    std::size_t bytes = std::size_t{32} << 20;  ///< of one page, decompressed
+    std::size_t pages = 20;                     ///< of one query
+    std::size_t longestUrl = 2000;              ///< longer searches are posted to _search
+    bool privateNetwork =
+        false;           ///< whether loopback, link-local and private addresses are connected to, and http spoken
+    std::string caFile;  ///< certificates that are believed; those of the system when empty
+};
+
+/// What came of one query. Only a complete one may say that there is nothing.
+struct SearchResult {
+    enum class Outcome {
+        complete,
+        incomplete,  ///< some pages are missing
+        failed,
+    };
+    Outcome outcome = Outcome::failed;
+    std::string reason;  ///< why it is not complete; names no address, query or person
+    std::vector<std::shared_ptr<const json::Document>> pages;
+};
+
+/// The word of an outcome: "complete".
+std::string_view word(SearchResult::Outcome outcome);
+
+/// Asks a FHIR server, all queries at once: "Patient/1", "Condition?patient=1", or the whole address of a next page.
+///
+/// Pages are followed as the server names them, within `base` alone. 429, 502, 503 and 504 are tried again while there
+/// is time, not before Retry-After. Nothing else is followed, no proxy of the environment is used, and the token goes
+/// to `base` only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
+std::vector<SearchResult> search(const std::vector<std::string>& queries, const SearchOptions& options);
+
+/// Whether an address lies at or below one of these bases; an address that could be read in two ways does not.
+bool isBelow(std::string_view url, const std::vector<std::string>& bases);
 
 }  // namespace fhir
