@@ -197,9 +197,11 @@ void addFetched(Prefetch& prefetch, const Wanted& wanted, const fhir::SearchResu
     std::size_t page = 0;
     for (const auto& document : fetched.pages) {
         const Value bundle = document->root();
-        if (bundle["resourceType"].text() != "Bundle" ||
-            fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.isPage))
-            covered = Covered::partly;
+        if (bundle["resourceType"].text() != "Bundle") {
+            covered = Covered::partly;  // whatever it is, it is not what was asked for
+            continue;
+        }
+        if (fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.isPage)) covered = Covered::partly;
         prefetch.sources.push_back({bundle, "fhirServer." + wanted.expected->key + '[' + std::to_string(page++) + ']',
                                     fetched.outcome == Outcome::complete});
         prefetch.pages.push_back(document);
@@ -394,7 +396,8 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
             for (const rules::Trial& trial : knowledge.trials) trace.trials.emplace_back(trial.id, noDisease);
             return nothing;
         }
-        fhir::Chart chart = fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage));
+        fhir::Chart chart =
+            fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage), hook.patientId);
         chart.pages = std::move(prefetch.pages);
         DraftOrders drafts;
         if (!service.orders.empty())

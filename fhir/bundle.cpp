@@ -358,7 +358,8 @@ void read(Found& found, const Lookup& lookUp, Chart& chart) {
 
 }  // namespace
 
-Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage) {
+Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage,
+                std::string_view patientId) {
     Collection collection;
     for (const Source& source : sources) {
         if (source.isPage && source.value["resourceType"].text() == "Bundle") {
@@ -377,7 +378,15 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
         chart.issues.push_back(
             {"", "incomplete: there are further pages, or the server says that something was left out"});
 
+    std::size_t foreign = 0;
+    if (!patientId.empty())
+        foreign = std::erase_if(collection.patients,
+                                [&](const Found& found) { return found.resource["id"].text() != patientId; });
     removeDuplicates(collection.patients, chart.issues);
+    if (!patientId.empty() && collection.patients.size() > 1) {
+        chart.issues.push_back({collection.patients[1].path, "another version of the Patient left out"});
+        collection.patients.resize(1);
+    }
     if (collection.patients.empty()) throw Error("", "no Patient resource");
     if (collection.patients.size() > 1)
         throw Error(collection.patients[1].path, "a second Patient; a chart is one patient's (the first stands at " +
@@ -399,7 +408,6 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.leftOut = collection.leftOut.size();
     const References references(collection.referenced);
     const Lookup lookUp = [&](std::string_view reference) { return references.find(reference); };
-    std::size_t foreign = 0;
     for (Found& other : collection.others) {
         try {
             if (!isAbout(other.resource, chart.patient)) {

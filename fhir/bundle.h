@@ -78,7 +78,11 @@ struct Source {
 /// its type, or every type when it names none, is then partly covered at best. The same version of a resource counts
 /// once. Otherwise the coverage is taken as it is given, also for an incomplete chart. Errors: Error when there is no
 /// Patient, or two different ones.
-Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage);
+///
+/// With `patientId` the chart is that patient's: others are left out like their resources, and of several versions that
+/// nothing tells apart the first counts.
+Chart readChart(std::shared_ptr<const json::Document> document, const std::vector<Source>& sources, Coverage coverage,
+                std::string_view patientId = {});
 
 /// Cuts a list of issues to a length that a person reads, and says how many more there were, also those that were cut
 /// before.

@@ -126,7 +126,7 @@ TEST_CASE("a key that was not sent is fetched, once and with the token, and coun
     CHECK_EQ(running.log().find("p1"), std::string::npos);
 }
 
-TEST_CASE("the Patient is fetched like anything else; without him, or without everything, the answer is 412") {
+TEST_CASE("the Patient is fetched like anything else, and without him, or without everything, the answer is 412") {
     const FhirStub stub(typical);
     const RunningService running(asking(stub));
     CHECK_NE(card(running.post(service, hook({{"patient", ""}, {"conditions", ""}}, stub.base()))).find("NCT07109518"),
@@ -291,6 +291,32 @@ TEST_CASE("whatever a server does, the answer is that of a query that failed, an
                  std::string::npos);
         CHECK_EQ(running.log().find("s3cret"), std::string::npos);
     }
+}
+
+TEST_CASE("resources of others, filters that are ignored and answers to something else move nothing") {
+    const std::string other =
+        R"({"resourceType":"Patient","id":"p2","gender":"female","birthDate":"2020-01-01","deceasedBoolean":true})";
+    const std::string outcome =
+        R"({"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"informational"}]})";
+    const FhirStub mixed([&](const StubRequest& request) {
+        if (!request.target.starts_with("/fhir/Condition")) return FhirStub::json(none);
+        return FhirStub::json(
+            searchset({other, condition("theirs", "C84.0", "Patient/p2"), leukemia, outcome, patient, hypertension,
+                       condition("absolute", "C91.5", "https://elsewhere.example.org/Patient/p1x"),
+                       R"({"resourceType":"Practitioner","id":"p1"})"}));
+    });
+    const RunningService running(asking(mixed));
+    const std::string sent =
+        card(running.post(service, hook({{"conditions", searchset({leukemia, hypertension})}}, mixed.base())));
+    CHECK_EQ(card(running.post(service, hook({{"conditions", ""}}, mixed.base()))), sent);
+
+    const FhirStub wrong([&](const StubRequest&) { return FhirStub::json(other); });
+    const RunningService asked(asking(wrong));
+    const std::string failed =
+        R"({"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]})";
+    CHECK_EQ(
+        card(asked.post(service, hook({{"conditions", searchset({leukemia})}, {"procedures", ""}}, wrong.base()))),
+        card(asked.post(service, hook({{"conditions", searchset({leukemia})}, {"procedures", failed}}, wrong.base()))));
 }
 
 TEST_CASE("a server that is busy is asked again when it says so, and pages that never end do end") {
