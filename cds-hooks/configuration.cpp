@@ -124,11 +124,9 @@ std::vector<mapping::Problem> Configuration::problems() const {
     check(tls_.certificate.empty() == tls_.privateKey.empty(), "--tls-certificate", "goes with --tls-key");
     check(tls_.clientAuthorities.empty() || !tls_.certificate.empty(), "--tls-client-ca",
           "goes with --tls-certificate");
-    for (const std::string& server : fhirServers_) {
-        const bool isAddress = server.starts_with("https://") || (fhirPrivate_ && server.starts_with("http://"));
-        check(isAddress && isUrl(server) && !server.ends_with('/') && server.find_first_of("?#@") == std::string::npos,
-              "--fhir-server", "'" + server + "' is not an https address without a slash at its end");
-    }
+    for (const std::string& server : fhirServers_)
+        check(fhir::isBase(server, fhirPrivate_), "--fhir-server",
+              "'" + server + "' is not an https address without a slash at its end");
     checkRange("--fhir-budget", fhirBudget_, 0.01, 60);
     check(!store_.empty(), "--store", "there is no usual place for it here: name a file, or none");
     checkRange("--throttle-days", throttleDays_, 0, 3650);

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <functional>
 #include <initializer_list>
-#include <optional>
 #include <set>
 
 #include "fhir/scan.h"
@@ -54,9 +53,7 @@ bool opensForNothing(const mapping::Vocabulary& vocabulary, const std::vector<ru
 }
 
 std::size_t hash(std::string_view text, std::size_t places) {
-    std::uint64_t value = 0xCBF29CE484222325ULL;  // FNV-1a
-    for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-    return static_cast<std::size_t>((value ^ value >> 32U) % places);
+    return std::hash<std::string_view>()(text) % places;
 }
 
 /// Whether some letter is written as an escape, so that a name or a code may not be what its bytes say.

@@ -24,7 +24,8 @@ public:
     void refused(std::string_view reason);
     /// One item of feedback that was stored, "accepted" or "overridden".
     void feedback(std::string_view outcome);
-    /// Something asked of another server: "keys"; and "complete" or "failed".
+    /// Something asked of another server, "keys", a resource type or "page", by its outcome's word; or a "server" that
+    /// was "refused".
     void fetch(std::string_view what, std::string_view outcome);
     /// A reload of the configuration, "ok" or "failed"; what serves from now on.
     void reload(std::string_view result);

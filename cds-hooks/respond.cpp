@@ -51,13 +51,6 @@ Prefetched classify(Value prefetch, std::string_view key) {
     return Prefetched::absent;
 }
 
-Covered coveredBy(Value bundle) {
-    for (const Value link : bundle["link"].items()) {
-        if (link["relation"].text() == "next") return Covered::partly;
-    }
-    return Covered::completely;
-}
-
 /// The Patient of a prefetch with its place: under its key, or under whatever name an analyst gave it; nothing when
 /// there is none.
 fhir::Source patientOf(Value prefetch) {
@@ -109,13 +102,6 @@ std::string queryFor(const PrefetchTemplate& expected, const std::string& patien
     return query;
 }
 
-std::string nextOf(Value bundle) {
-    for (const Value link : bundle["link"].items()) {
-        if (link["relation"].text() == "next") return std::string(link["url"].text());
-    }
-    return {};
-}
-
 /// Throws Refusal when it is not one patient's.
 Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string& patientId) {
     const Value prefetch = root["prefetch"];
@@ -150,12 +136,12 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
                 const Value value = prefetch[expected.key];
                 result.anythingElse = true;
                 if (value["resourceType"].text() != "Bundle") break;
-                covered = coveredBy(value);
-                if (fhir::withholds(value)) covered = Covered::partly;
+                const Value next = fhir::nextLink(value);
+                covered = next || fhir::withholds(value) ? Covered::partly : Covered::completely;
                 result.sources.push_back({value, "prefetch." + expected.key});
                 // What the first page withholds, further ones do not bring.
-                if (std::string next = nextOf(value); !next.empty() && !fhir::withholds(value, true))
-                    result.wanted.push_back({&expected, std::move(next), true});
+                if (next && !fhir::withholds(value, true))
+                    result.wanted.push_back({&expected, std::string(next["url"].text()), true});
                 break;
             }
             case Prefetched::absent:
@@ -206,7 +192,7 @@ void addFetched(Prefetch& prefetch, const Wanted& wanted, const fhir::SearchResu
                                     fetched.outcome == Outcome::complete});
         prefetch.pages.push_back(document);
     }
-    prefetch.anythingElse = true;
+    prefetch.anythingElse = prefetch.anythingElse || page > 0;
     prefetch.cover(*wanted.expected, covered);
     if (!wanted.isPage || fetched.outcome != Outcome::complete) return;
     for (fhir::Source& source : prefetch.sources) {
@@ -321,14 +307,13 @@ HookRequest readHook(std::string_view body, fhir::json::Selection selection, con
     hook.patientId = context["patientId"].text();
     if (hook.patientId.starts_with("Patient/")) hook.patientId.erase(0, std::string_view("Patient/").size());
     hook.encounterId = context["encounterId"].text();
-    if (const Value authorization = root["fhirAuthorization"]) {
-        if (!authorization.isObject()) throw Refusal{400, "value", "fhirAuthorization is not an object"};
-        if (!root["fhirServer"]) throw Refusal{400, "required", "fhirServer is missing beside fhirAuthorization"};
-    }
+    const Value authorization = root["fhirAuthorization"];
+    if (authorization && !authorization.isObject()) throw Refusal{400, "value", "fhirAuthorization is not an object"};
+    if (authorization && !root["fhirServer"])
+        throw Refusal{400, "required", "fhirServer is missing beside fhirAuthorization"};
     if (root["fhirServer"] && !root["fhirServer"].isString()) throw Refusal{400, "value", "fhirServer is not a string"};
     hook.fhirServer = root["fhirServer"].text();
     if (hook.fhirServer.ends_with('/')) hook.fhirServer.pop_back();
-    const Value authorization = root["fhirAuthorization"];
     const std::string_view named = authorization["patient"].text();
     const bool isForOther = !named.empty() && named != hook.patientId;
     if (isForOther) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cds-hooks/knowledge.h"
+#include "fhir/client.h"
 #include "fhir/decimal.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
@@ -293,7 +294,7 @@ TrustOptions readTrustOptions(std::string_view file, std::string_view text, std:
             issuer.tenants = texts(each["tenants"], place + "/tenants");
             issuer.fhirServers = texts(each["fhirServers"], place + "/fhirServers");
             for (const std::string& server : issuer.fhirServers) {
-                if (!isHttps(server) || server.ends_with('/'))
+                if (!fhir::isBase(server))
                     check.problem(place + "/fhirServers",
                                   "'" + server + "' is not an https address without a slash at its end");
             }

@@ -135,10 +135,7 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
 
 void collectBundle(Value bundle, const std::string& path, bool isPage, Collection& collection) {
     const std::string prefix = path.empty() ? "" : path + '.';
-    for (const Value link : bundle["link"].items()) {
-        if (!isPage && link["relation"].text() == "next") collection.withheld = true;
-    }
-    if (!isPage && holdsLessThanTotal(bundle)) collection.withheld = true;
+    if (!isPage && (nextLink(bundle) || holdsLessThanTotal(bundle))) collection.withheld = true;
     std::size_t index = 0;
     for (const Value entry : bundle["entry"].items()) {
         const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
@@ -362,7 +359,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
                 std::string_view patientId) {
     Collection collection;
     for (const Source& source : sources) {
-        if (source.isPage && source.value["resourceType"].text() == "Bundle") {
+        if (source.isPage) {
             collectBundle(source.value, source.path, true, collection);
         } else {
             collect(source.value, source.path, {}, collection);
@@ -443,6 +440,13 @@ std::size_t countIssues(const std::vector<Issue>& issues) {
     std::size_t count = 0;
     for (const Issue& issue : issues) count += std::max<std::size_t>(issue.more, 1);
     return count;
+}
+
+Value nextLink(Value bundle) {
+    for (const Value link : bundle["link"].items()) {
+        if (link["relation"].text() == "next") return link;
+    }
+    return {};
 }
 
 bool withholds(Value bundle, bool isPage) {

@@ -91,6 +91,9 @@ void limitIssues(std::vector<Issue>& issues, std::size_t more = 0);
 /// How many there are, with those that were cut.
 std::size_t countIssues(const std::vector<Issue>& issues);
 
+/// The link of a Bundle to its next page (FHIR R4, Bundle.link); nothing when it is the last.
+json::Value nextLink(json::Value bundle);
+
 /// Whether a Bundle says that something was left out: by an OperationOutcome (as opposed to "nothing was found"), or
 /// by a total above what it holds.
 ///

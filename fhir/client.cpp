@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fhir/bundle.h"
 #include "fhir/error.h"
 
 namespace fhir {
@@ -37,10 +37,6 @@ std::size_t receive(char* data, std::size_t size, std::size_t count, void* targe
 struct Close {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
 };
-
-}  // namespace
-
-namespace {
 
 bool isPrivate4(std::uint32_t address) {
     struct Block {
@@ -140,6 +136,12 @@ std::string_view word(SearchResult::Outcome outcome) {
     return words[static_cast<std::size_t>(outcome)];
 }
 
+bool isBase(std::string_view url, bool mayBePlain) {
+    const std::size_t scheme = url.starts_with("https://") ? 8 : mayBePlain && url.starts_with("http://") ? 7 : 0;
+    return scheme > 0 && url.size() > scheme && !url.ends_with('/') &&
+           url.find_first_of(" \t\r\n\"<>?#@\\") == std::string_view::npos;
+}
+
 bool isBelow(std::string_view url, const std::vector<std::string>& bases) {
     std::string lower(url);
     std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -185,15 +187,11 @@ std::string escaped(std::string_view query) {
     return result;
 }
 
-/// The address of the next page; empty when there is none. Throws Error when the page is none of a search.
-std::string nextOf(json::Value root) {
+/// Throws Error when an answer is none to a query.
+void checkAnswer(json::Value root) {
     const std::string_view type = root["resourceType"].text();
     if (type == "OperationOutcome") throw Error("", "the server answered with an error");
     if (type.empty()) throw Error("", "the answer is no resource");
-    for (const json::Value link : root["link"].items()) {
-        if (link["relation"].text() == "next") return std::string(link["url"].text());
-    }
-    return {};
 }
 
 /// One query with its pages.
@@ -276,13 +274,15 @@ public:
             limits.bytes = options_.bytes;
             auto page =
                 std::make_shared<const json::Document>(std::move(body_.text), json::Selection::elements, limits);
-            std::string next = nextOf(page->root());
+            checkAnswer(page->root());
+            const json::Value next = nextLink(page->root());
+            std::string address(next["url"].text());
             result_.pages.push_back(std::move(page));
-            if (next.empty()) return finish(Outcome::complete, {});
+            if (!next) return finish(Outcome::complete, {});
             if (result_.pages.size() >= options_.pages) return finish(Outcome::incomplete, "there are too many pages");
-            if (!isBelow(next, {options_.base}))
+            if (!isBelow(address, {options_.base}))
                 return finish(Outcome::incomplete, "the next page lies on another server");
-            url_ = std::move(next);
+            url_ = std::move(address);
             form_.clear();
             due_ = Clock::now();
         } catch (const Error& error) {

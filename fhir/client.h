@@ -59,6 +59,10 @@ std::string_view word(SearchResult::Outcome outcome);
 /// to `base` only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
 std::vector<SearchResult> search(const std::vector<std::string>& queries, const SearchOptions& options);
 
+/// Whether an address can be the base of a FHIR server: https, or http where it may be plain, with neither user, query
+/// nor a slash at its end.
+bool isBase(std::string_view url, bool mayBePlain = false);
+
 /// Whether an address lies at or below one of these bases; an address that could be read in two ways does not.
 bool isBelow(std::string_view url, const std::vector<std::string>& bases);
 

@@ -9,8 +9,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <memory>
-#include <thread>
 #include <utility>
 
 namespace support {
@@ -25,14 +23,13 @@ FhirStub::FhirStub(Handler handler) : handler_(std::move(handler)) {
     REQUIRE(::listen(socket_, 64) == 0);
     REQUIRE(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
-    auto acceptor = std::make_shared<std::thread>([this] { accept(); });
-    joinAcceptor_ = [acceptor] { acceptor->join(); };
+    acceptor_ = std::thread([this] { accept(); });
 }
 
 FhirStub::~FhirStub() {
     stop_ = true;
-    joinAcceptor_();
-    for (const auto& join : joins_) join();
+    acceptor_.join();
+    for (std::thread& peer : peers_) peer.join();
     ::close(socket_);
 }
 
@@ -55,8 +52,7 @@ void FhirStub::accept() {
         const int peer = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
         if (peer < 0) continue;
         ++connections_;
-        auto thread = std::make_shared<std::thread>([this, peer] { serve(peer); });
-        joins_.emplace_back([thread] { thread->join(); });
+        peers_.emplace_back([this, peer] { serve(peer); });
     }
 }
 

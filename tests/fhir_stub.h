@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <string_view>
+#include <thread>
 #include <vector>
 
 namespace support {
@@ -55,8 +55,8 @@ private:
     std::atomic<std::size_t> connections_ = 0;
     mutable std::mutex mutex_;
     std::vector<StubRequest> requests_;
-    std::vector<std::function<void()>> joins_;
-    std::function<void()> joinAcceptor_;
+    std::vector<std::thread> peers_;
+    std::thread acceptor_;
 };
 
 }  // namespace support

@@ -30,6 +30,7 @@ using namespace std::chrono_literals;
 
 const std::string service = "/cds-services/cd7-trials";
 const std::string none = R"({"resourceType":"Bundle","type":"searchset","total":0})";
+const std::string failed = R"({"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]})";
 const std::string patient = R"({"resourceType":"Patient","id":"p1","gender":"male","birthDate":"1979-03-14"})";
 
 std::string searchset(const std::vector<std::string>& resources, const std::string& next = {}) {
@@ -164,8 +165,6 @@ TEST_CASE("what was answered is not asked again, and what may not be asked is no
     const FhirStub stub(typical);
     const FhirStub elsewhere(typical);
     const RunningService running(asking(stub));
-    const std::string failed =
-        R"({"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]})";
     struct Row {
         std::string what, body;
     };
@@ -271,8 +270,6 @@ TEST_CASE("whatever a server does, the answer is that of a query that failed, an
          {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + std::to_string(packed.size()) + "\r\n\r\n" +
           packed}},
     };
-    const std::string failed =
-        R"({"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]})";
     for (const Row& row : rows) {
         CAPTURE(row.what);
         const FhirStub stub([&](const StubRequest&) { return row.answer; });
@@ -312,8 +309,6 @@ TEST_CASE("resources of others, filters that are ignored and answers to somethin
 
     const FhirStub wrong([&](const StubRequest&) { return FhirStub::json(other); });
     const RunningService asked(asking(wrong));
-    const std::string failed =
-        R"({"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]})";
     CHECK_EQ(
         card(asked.post(service, hook({{"conditions", searchset({leukemia})}, {"procedures", ""}}, wrong.base()))),
         card(asked.post(service, hook({{"conditions", searchset({leukemia})}, {"procedures", failed}}, wrong.base()))));
@@ -334,6 +329,30 @@ TEST_CASE("a server that is busy is asked again when it says so, and pages that 
     CHECK_EQ(result.outcome, SearchResult::Outcome::incomplete);
     CHECK_EQ(result.pages.size(), options(endless).pages);
     CHECK_EQ(result.reason, "there are too many pages");
+}
+
+TEST_CASE("a next page without an address leaves the query incomplete, and answers to something else are nothing") {
+    const FhirStub nowhere([](const StubRequest&) {
+        return FhirStub::json(R"({"resourceType":"Bundle","type":"searchset","link":[{"relation":"next"}]})");
+    });
+    CHECK_EQ(searchOne("Condition?patient=p1", options(nowhere)).outcome, SearchResult::Outcome::incomplete);
+
+    // Whatever is asked, a Patient comes back: nothing else was had.
+    const FhirStub patients([](const StubRequest&) { return FhirStub::json(patient); });
+    const std::string bare = R"({"hook":"patient-view","hookInstance":"x","fhirServer":")" + patients.base() +
+                             R"(","fhirAuthorization":{"access_token":"t"},"context":{"userId":"u","patientId":"p1"}})";
+    CHECK_EQ(RunningService(asking(patients)).post(service, bare).status, 412);
+}
+
+TEST_CASE("a FHIR server is named by its base") {
+    for (const std::string_view base : {"https://ehr.example.org", "https://ehr.example.org:8443/fhir/R4"})
+        CHECK_MESSAGE(fhir::isBase(base), base);
+    for (const std::string_view none_ :
+         {"", "https://", "ehr.example.org", "https://ehr.example.org/", "http://ehr.example.org",
+          "https://u@ehr.example.org", "https://ehr.example.org?x", "https://ehr.example.org#x",
+          "https://ehr.example.org/ x", "file:///fhir"})
+        CHECK_MESSAGE(!fhir::isBase(none_, false), none_);
+    CHECK(fhir::isBase("http://127.0.0.1:8080/fhir", true));
 }
 
 TEST_CASE("queries run at the same time") {
