@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 #include <type_traits>
 
@@ -35,13 +37,19 @@ bool isUrl(const std::string& text) {
            text.find_first_of(" \t\r\n\"<>") == std::string::npos;
 }
 
-/// "postgresql://user:secret@host/name" without the secret.
-void hidePassword(std::string& line) {
+/// "postgresql://user:secret@host/name?password=secret" without the secrets.
+void hidePasswords(std::string& line) {
+    static constexpr std::string_view hidden = "***";
     const auto scheme = line.find("://");
+    if (scheme == std::string::npos) return;
     const auto at = line.rfind('@');
-    if (scheme == std::string::npos || at == std::string::npos) return;
     const auto colon = line.find(':', scheme + 3);
-    if (colon < at) line.replace(colon + 1, at - colon - 1, "***");
+    if (at != std::string::npos && colon < at) line.replace(colon + 1, at - colon - 1, hidden);
+    static constexpr std::string_view parameter = "password=";
+    for (auto begin = line.find(parameter); begin != std::string::npos; begin = line.find(parameter, begin)) {
+        begin += parameter.size();
+        line.replace(begin, std::min(line.find_first_of("&\"' ", begin), line.size()) - begin, hidden);
+    }
 }
 
 std::chrono::milliseconds milliseconds(double seconds) {
@@ -128,6 +136,26 @@ std::vector<mapping::Problem> Configuration::problems() const {
         check(fhir::isBase(server, fhirPrivate_), "--fhir-server",
               "'" + server + "' is not an https address without a slash at its end");
     checkRange("--fhir-budget", fhirBudget_, 0.01, 60);
+    const auto checkFile = [&](const std::string& option, const std::string& file) {
+        std::ifstream stream(file);
+        check(file.empty() || (stream && stream.peek() != std::ifstream::traits_type::eof()), option,
+              file + ": cannot be read");
+    };
+    checkFile("--fhir-ca", fhirAuthorities_);
+    if (!tls_.certificate.empty() && !tls_.privateKey.empty()) {
+        try {
+            checkTls(tls_);
+        } catch (const std::exception& error) {
+            check(false, "--tls-certificate", error.what());
+        }
+    }
+    if (!trust_.empty()) {
+        try {
+            readTrustOptions(std::filesystem::path(trust_).filename().string(), readFile(trust_), problems);
+        } catch (const std::exception& error) {
+            check(false, "--trust", error.what());
+        }
+    }
     check(!store_.empty(), "--store", "there is no usual place for it here: name a file, or none");
     checkRange("--throttle-days", throttleDays_, 0, 3650);
     if (throttleDays_ > 0) {
@@ -171,14 +199,21 @@ ServeOptions Configuration::options() const {
 }
 
 std::string Configuration::text(const CLI::App& serve) const {
+    std::string text;
+    // What stands before the command belongs to every command.
+    for (const char* name : {"knowledge", "site"}) {
+        const CLI::Option* const option = serve.get_parent()->get_option_no_throw("--" + std::string(name));
+        if (option != nullptr && option->count() > 0)
+            text += std::string(name) + '=' + CLI::detail::convert_arg_for_ini(option->as<std::string>()) + '\n';
+    }
     std::istringstream lines(serve.config_to_str(true, true));
-    std::string text = "[serve]\n";
+    text += "[serve]\n";
     for (std::string line; std::getline(lines, line);) {
         // An empty list would be read back as one empty value.
         for (const std::string_view list : {"origin", "fhir-server"}) {
             if (line == std::string(list) + "=\"\"") line = "# " + std::string(list) + "=[]";
         }
-        hidePassword(line);
+        hidePasswords(line);
         text += line + '\n';
     }
     return text;

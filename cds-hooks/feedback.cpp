@@ -17,7 +17,9 @@ using fhir::json::Value;
 namespace {
 
 constexpr std::size_t mostItems = 1000;
+constexpr std::size_t mostSuggestions = 100;  // of one item; a card of ours has ten at most
 constexpr std::size_t mostProblems = 20;
+constexpr std::int64_t mostAhead = 86'400'000;  // milliseconds by which a client's clock may be ahead
 constexpr std::size_t longestText = 200;
 constexpr std::size_t longestComment = 2000;
 
@@ -46,7 +48,7 @@ std::optional<std::int64_t> readInstant(std::string_view text) {
     if (time == std::string_view::npos || text.find_first_of("Zz+-", time) == std::string_view::npos)
         return std::nullopt;
     const auto instant = fhir::DateTime::parse(text);
-    return instant ? std::optional(instant->first / 1000) : std::nullopt;
+    return instant ? std::optional(instant->first) : std::nullopt;
 }
 
 std::string_view reasonOf(Value coding) {
@@ -62,6 +64,8 @@ std::string_view reasonOf(Value coding) {
 
 class FeedbackReader {
 public:
+    explicit FeedbackReader(std::int64_t now) : latest_(now * 1000 + mostAhead) {}
+
     std::vector<Feedback> read(Value root) {
         if (!root.isObject()) throw fhir::Error("", "the body is not a JSON object");
         const Value list = root["feedback"];
@@ -107,6 +111,8 @@ private:
         const std::string timestamp = required(item, "outcomeTimestamp", place);
         const auto time = timestamp.empty() ? std::nullopt : readInstant(timestamp);
         if (!timestamp.empty() && !time) problems_.add(place + "outcomeTimestamp", "is not an instant (RFC 3339)");
+        // Nothing later could replace it.
+        if (time && *time > latest_) problems_.add(place + "outcomeTimestamp", "lies in the future");
         feedback.time = time.value_or(0);
         if (outcome == "accepted")
             readSuggestions(item["acceptedSuggestions"], place + "acceptedSuggestions", feedback);
@@ -122,8 +128,13 @@ private:
             return;
         }
         std::size_t index = 0;
-        for (const Value item : list.items())
+        for (const Value item : list.items()) {
+            if (index == mostSuggestions) {
+                problems_.add(place, "holds more than " + std::to_string(mostSuggestions) + " items");
+                return;
+            }
             feedback.suggestions.push_back(required(item, "id", place + '[' + std::to_string(index++) + "]."));
+        }
     }
 
     void readReason(Value value, const std::string& place, Feedback& feedback) {
@@ -146,6 +157,7 @@ private:
         feedback.comment = shorten(comment.text(), longestComment);
     }
 
+    std::int64_t latest_;
     Problems problems_;
 };
 
@@ -188,9 +200,9 @@ std::string_view word(Feedback::Outcome outcome) {
     return outcome == Feedback::Outcome::accepted ? "accepted" : "overridden";
 }
 
-std::vector<Feedback> readFeedback(std::string_view body) {
+std::vector<Feedback> readFeedback(std::string_view body, std::int64_t now) {
     const fhir::json::Document document{std::string(body)};
-    return FeedbackReader().read(document.root());
+    return FeedbackReader(now).read(document.root());
 }
 
 std::string feedbackTable(const std::vector<FeedbackRow>& rows) {

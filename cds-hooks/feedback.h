@@ -15,7 +15,7 @@ struct Feedback {
     enum class Outcome { accepted, overridden };
     std::string card;  ///< uuid, as it stood on the card
     Outcome outcome = Outcome::accepted;
-    std::int64_t time = 0;                 ///< outcomeTimestamp, seconds since 1970
+    std::int64_t time = 0;                 ///< outcomeTimestamp, milliseconds since 1970
     std::vector<std::string> suggestions;  ///< uuids of those that were accepted
     std::string reason;                    ///< code of overrideReasons, "other", or empty when none was given
     std::string comment;                   ///< of the user; may hold anything
@@ -30,7 +30,9 @@ std::string_view word(Feedback::Outcome outcome);
 /// override reason is a code of ours, the HL7 code that means the same, or "other"; `overrideReasons` is read like
 /// `overrideReason`, and either may hold nothing but extensions (Epic). Errors: fhir::Error. Source: CDS Hooks 2.0,
 /// Feedback; checklist rows 94 to 99.
-std::vector<Feedback> readFeedback(std::string_view body);
+///
+/// `now`, in seconds since 1970: an outcome of more than a day later is refused.
+std::vector<Feedback> readFeedback(std::string_view body, std::int64_t now);
 
 /// What the feedback says about one trial in one month.
 struct FeedbackRow {

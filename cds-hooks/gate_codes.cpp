@@ -135,7 +135,10 @@ bool GateCodes::mayConcern(std::string_view json) const {
         at = skipSpace(at + name.size());
         if (at == end || *at != ':') continue;
         at = skipSpace(at + 1);
-        if (at == end || *at != '"') continue;
+        if (at == end) break;
+        // Some servers send a code as a number, and it is read as one.
+        if (*at == '-' || (*at >= '0' && *at <= '9')) return true;
+        if (*at != '"') continue;
         const char* const code = at + 1;
         at = fhir::json::findStringEnd(code, end);
         if (at == end || *at != '"') return true;  // an escape, or broken

@@ -63,7 +63,7 @@ struct Listener::State {
 };
 
 Listener::Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler,
-                   std::optional<TlsOptions> tls)
+                   std::optional<TlsOptions> tls, OnRefusal onRefusal)
     : state(std::make_unique<State>(address(host, port), std::move(handler))) {
     const auto serve = [&answers = state->handler](const http_request& request) {
         reply(request, answers(read(request)));
@@ -74,7 +74,7 @@ Listener::Listener(std::string host, std::uint16_t port, const Limits& limits, H
     state->listener.support(serve);
 
     const std::scoped_lock lock(registration());
-    registerTransport(limits, tls);
+    registerTransport(limits, tls, std::move(onRefusal));
     state->tls = std::move(tls);
     try {
         state->listener.open().wait();

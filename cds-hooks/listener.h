@@ -47,7 +47,7 @@ public:
     /// Throws std::runtime_error naming host and port when it cannot listen there, or the file when `tls` is given and
     /// a certificate or key cannot be used.
     Listener(std::string host, std::uint16_t port, const Limits& limits, Handler handler,
-             std::optional<TlsOptions> tls = std::nullopt);
+             std::optional<TlsOptions> tls = std::nullopt, OnRefusal onRefusal = {});
 
     /// Closes.
     ~Listener();

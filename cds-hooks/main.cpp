@@ -221,10 +221,12 @@ int run(int argc, char** argv) {
     std::string knowledgeFolder;
     app.add_option("--knowledge", knowledgeFolder,
                    "Folder with mapping/facts.json and rules/trials/, instead of the built-in")
+        ->envname("CD7MATCH_KNOWLEDGE")
         ->check(CLI::ExistingDirectory);
     std::string site;
     app.add_option("--site", site,
                    "Overlay of this site: local codes, upper limits, windows, trials (docs/site-overlay.md)")
+        ->envname("CD7MATCH_SITE")
         ->check(CLI::ExistingFile);
     app.set_config("--config", "", "File with options (TOML), those of serve in its section [serve]")
         ->envname("CD7MATCH_CONFIG");
@@ -350,7 +352,10 @@ int run(int argc, char** argv) {
         if (serve->parsed()) {
             const std::vector<mapping::Problem> problems = configuration.problems();
             for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
-            if (!problems.empty()) return usageOrKnowledgeError;
+            if (!problems.empty()) {
+                readKnowledge(knowledgeFolder, site);  // says what is wrong there as well
+                return usageOrKnowledgeError;
+            }
             if (printConfiguration) {
                 std::cout << configuration.text(*serve);
                 return 0;

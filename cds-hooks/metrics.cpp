@@ -85,6 +85,10 @@ void Metrics::request(const Trace& trace, int status, double time) {
     }
 }
 
+void Metrics::refusedByTransport(int status) {
+    state_->requests.Add(Labels{{"service", "transport"}, {"status", std::to_string(status)}}).Increment();
+}
+
 void Metrics::refused(std::string_view reason) {
     state_->refusals.Add(Labels{{"reason", std::string(reason)}}).Increment();
 }

@@ -20,6 +20,8 @@ public:
 
     /// One request that was answered; time in seconds.
     void request(const Trace& trace, int status, double seconds);
+    /// One request that the transport refused by itself.
+    void refusedByTransport(int status);
     /// A caller who was not trusted, by the reason's word.
     void refused(std::string_view reason);
     /// One item of feedback that was stored, "accepted" or "overridden".

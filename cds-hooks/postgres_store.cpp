@@ -12,7 +12,8 @@ namespace cds_hooks {
 namespace {
 
 /// The same steps as in SQLite. What is bytes there is hexadecimal here.
-const std::vector<const char*> migrations{R"sql(
+const std::vector<const char*> migrations{
+    R"sql(
     CREATE TABLE cd7match_card (
         uuid TEXT PRIMARY KEY,
         service TEXT NOT NULL,
@@ -49,7 +50,8 @@ const std::vector<const char*> migrations{R"sql(
         expiry BIGINT NOT NULL
     );
     CREATE INDEX cd7match_token_expiry ON cd7match_token (expiry);
-)sql"};
+)sql",
+    "UPDATE cd7match_feedback SET time = time * 1000"};
 
 std::string hexadecimal(std::string_view bytes) {
     static constexpr std::string_view digits = "0123456789abcdef";
@@ -192,8 +194,8 @@ public:
                 "FROM cd7match_card card JOIN cd7match_card_trial trial ON trial.card = card.uuid "
                 "LEFT JOIN cd7match_feedback feedback ON feedback.card = card.uuid "
                 "WHERE card.shown >= $1 AND card.shown < $2 UNION ALL "
-                "SELECT feedback.time, '', feedback.outcome, feedback.reason FROM cd7match_feedback feedback "
-                "WHERE feedback.time >= $1 AND feedback.time < $2 "
+                "SELECT feedback.time / 1000, '', feedback.outcome, feedback.reason FROM cd7match_feedback feedback "
+                "WHERE feedback.time >= $1 * 1000 AND feedback.time < $2 * 1000 "
                 "AND NOT EXISTS (SELECT 1 FROM cd7match_card card WHERE card.uuid = feedback.card)",
                 {text(from.days() * secondsPerDay), text((to.days() + 1) * secondsPerDay)});
             tally = {};
@@ -276,9 +278,12 @@ private:
     template <typename Action>
     void attempt(const Action& action) {
         if (connection_ == nullptr) {
-            // What the URL says of these two counts; without it nobody waits for ever.
-            const std::array<const char*, 4> names{"connect_timeout", "options", "dbname", nullptr};
-            const std::array<const char*, 4> values{"5", "-c statement_timeout=5000", url_.c_str(), nullptr};
+            // What the URL says of these counts; without it nobody waits for ever, nor for a network that fell silent.
+            const std::array<const char*, 8> names{
+                "connect_timeout",     "options",          "tcp_user_timeout", "keepalives_idle",
+                "keepalives_interval", "keepalives_count", "dbname",           nullptr};
+            const std::array<const char*, 8> values{
+                "5", "-c statement_timeout=5000", "5000", "5", "2", "2", url_.c_str(), nullptr};
             Connection fresh(PQconnectdbParams(names.data(), values.data(), 1));
             if (PQstatus(fresh.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(fresh.get()));
             PQsetNoticeProcessor(

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "cds-hooks/order.h"
@@ -41,7 +42,8 @@ std::string requiredString(Value object, std::string_view name, const std::strin
 /// What one prefetch value says about its query (rows 45 to 55 of the checklist).
 enum class Prefetched { absent, empty, failed, resource, unreadable };
 
-Prefetched classify(Value prefetch, std::string_view key) {
+Prefetched classify(Value prefetch, const std::string& key) {
+    static_cast<void>(prefetch[key]);  // refuses a key that stands twice with different values
     for (const auto [name, value] : prefetch.members()) {
         if (name != key) continue;
         if (value.kind() == fhir::json::Kind::null) return Prefetched::empty;  // the client looked, there is nothing
@@ -65,8 +67,7 @@ fhir::Source patientOf(Value prefetch) {
 /// was.
 struct Wanted {
     const PrefetchTemplate* expected = nullptr;
-    std::string query;
-    bool isPage = false;
+    fhir::Query query;
 };
 
 /// What a hook's prefetch holds: where the resources are, what of each type was sent, and what could be fetched.
@@ -123,7 +124,7 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
         const Prefetched sentAs = classify(prefetch, expected.key);
         if (expected.key == "patient") {
             if (!patient.value && sentAs == Prefetched::absent)
-                result.wanted.push_back({&expected, queryFor(expected, patientId)});
+                result.wanted.push_back({&expected, {queryFor(expected, patientId)}});
             continue;
         }
         Covered covered = Covered::notRead;
@@ -141,11 +142,11 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
                 result.sources.push_back({value, "prefetch." + expected.key});
                 // What the first page withholds, further ones do not bring.
                 if (next && !fhir::withholds(value, true))
-                    result.wanted.push_back({&expected, std::string(next["url"].text()), true});
+                    result.wanted.push_back({&expected, {std::string(next["url"].text()), true}});
                 break;
             }
             case Prefetched::absent:
-                result.wanted.push_back({&expected, queryFor(expected, patientId)});
+                result.wanted.push_back({&expected, {queryFor(expected, patientId)}});
                 break;
             case Prefetched::failed:
             case Prefetched::unreadable:
@@ -161,7 +162,7 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
         result.sources.push_back({value, "prefetch." + std::string(key)});
         result.anythingElse = true;
     }
-    std::erase_if(result.wanted, [](const Wanted& wanted) { return wanted.query.empty(); });
+    std::erase_if(result.wanted, [](const Wanted& wanted) { return wanted.query.text.empty(); });
     return result;
 }
 
@@ -187,14 +188,14 @@ void addFetched(Prefetch& prefetch, const Wanted& wanted, const fhir::SearchResu
             covered = Covered::partly;  // whatever it is, it is not what was asked for
             continue;
         }
-        if (fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.isPage)) covered = Covered::partly;
+        if (fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.query.isPage)) covered = Covered::partly;
         prefetch.sources.push_back({bundle, "fhirServer." + wanted.expected->key + '[' + std::to_string(page++) + ']',
                                     fetched.outcome == Outcome::complete});
         prefetch.pages.push_back(document);
     }
     prefetch.anythingElse = prefetch.anythingElse || page > 0;
     prefetch.cover(*wanted.expected, covered);
-    if (!wanted.isPage || fetched.outcome != Outcome::complete) return;
+    if (!wanted.query.isPage || fetched.outcome != Outcome::complete) return;
     for (fhir::Source& source : prefetch.sources) {
         if (source.path == "prefetch." + wanted.expected->key) source.isPage = true;
     }
@@ -255,16 +256,15 @@ struct DraftOrders {
 };
 
 /// The draft orders of the context about this patient; where `selections` names some of them, those.
-DraftOrders draftOrders(Value root, const Service& service, const fhir::Source& patient,
+DraftOrders draftOrders(Value root, const Service& service, const fhir::Source& patient, const std::string& patientId,
                         const std::shared_ptr<const fhir::json::Document>& document) {
     const Value context = root["context"];
-    fhir::Chart drafts =
-        fhir::readChart(document, {patient, {context[service.orders], "context." + std::string(service.orders)}}, {});
-    std::vector<std::string_view> selected;
-    for (const Value item : context["selections"].items()) selected.push_back(item.text());
+    fhir::Chart drafts = fhir::readChart(
+        document, {patient, {context[service.orders], "context." + std::string(service.orders)}}, {}, patientId);
+    std::set<std::string_view> selected;
+    for (const Value item : context["selections"].items()) selected.insert(item.text());
     const auto isSelected = [&](const fhir::Activity& order) {
-        const std::string reference = std::string(order.resourceType) + '/' + std::string(order.id);
-        return std::find(selected.begin(), selected.end(), reference) != selected.end();
+        return selected.contains(std::string(order.resourceType) + '/' + std::string(order.id));
     };
     if (std::any_of(drafts.activity.begin(), drafts.activity.end(), isSelected))
         std::erase_if(drafts.activity, [&](const fhir::Activity& order) { return !isSelected(order); });
@@ -289,6 +289,12 @@ struct HookRequest {
     std::string token;       ///< for it, and for this one request; empty when there is none for this patient
 };
 
+/// "Patient/p1" is p1.
+std::string_view withoutType(std::string_view reference) {
+    static constexpr std::string_view type = "Patient/";
+    return reference.starts_with(type) ? reference.substr(type.size()) : reference;
+}
+
 HookRequest readHook(std::string_view body, fhir::json::Selection selection, const Service& service, Trace& trace) {
     HookRequest hook;
     hook.document = std::make_shared<fhir::json::Document>(std::string(body), selection);
@@ -304,8 +310,8 @@ HookRequest readHook(std::string_view body, fhir::json::Selection selection, con
     if (!context.isObject()) throw Refusal{400, "value", "context is not an object"};
     checkContext(context, service);
     hook.userId = context["userId"].text();
-    hook.patientId = context["patientId"].text();
-    if (hook.patientId.starts_with("Patient/")) hook.patientId.erase(0, std::string_view("Patient/").size());
+    hook.patientId = withoutType(context["patientId"].text());
+    if (hook.patientId.empty()) throw Refusal{400, "value", "context.patientId names nobody"};
     hook.encounterId = context["encounterId"].text();
     const Value authorization = root["fhirAuthorization"];
     if (authorization && !authorization.isObject()) throw Refusal{400, "value", "fhirAuthorization is not an object"};
@@ -314,7 +320,7 @@ HookRequest readHook(std::string_view body, fhir::json::Selection selection, con
     if (root["fhirServer"] && !root["fhirServer"].isString()) throw Refusal{400, "value", "fhirServer is not a string"};
     hook.fhirServer = root["fhirServer"].text();
     if (hook.fhirServer.ends_with('/')) hook.fhirServer.pop_back();
-    const std::string_view named = authorization["patient"].text();
+    const std::string_view named = withoutType(authorization["patient"].text());
     const bool isForOther = !named.empty() && named != hook.patientId;
     if (isForOther) {
         hook.fhirServer.clear();  // what this token opens is somebody else's
@@ -328,7 +334,7 @@ HookRequest readHook(std::string_view body, fhir::json::Selection selection, con
 std::vector<fhir::SearchResult> fetchWanted(const HookRequest& hook, const std::vector<Wanted>& wanted,
                                             const Fetch& fetch) {
     if (!fetch || hook.fhirServer.empty() || wanted.empty()) return {};
-    std::vector<std::string> queries;
+    std::vector<fhir::Query> queries;
     for (const Wanted& each : wanted) queries.push_back(each.query);
     return fetch(hook.fhirServer, hook.token, queries);
 }
@@ -386,7 +392,8 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
         chart.pages = std::move(prefetch.pages);
         DraftOrders drafts;
         if (!service.orders.empty())
-            drafts = draftOrders(hook.document->root(), service, prefetch.sources.front(), hook.document);
+            drafts =
+                draftOrders(hook.document->root(), service, prefetch.sources.front(), hook.patientId, hook.document);
         const fhir::Chart recorded = drafts.orders.empty() ? fhir::Chart() : chart;
         const Screening screening = screen(knowledge, std::move(chart), asOf);
         for (const rules::Evaluation& evaluation : screening.evaluations)

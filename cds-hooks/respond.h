@@ -27,7 +27,7 @@ struct Showing {
 /// Asks the client's FHIR server, "https://ehr.example.org/fhir", with his access token for what he did not send.
 /// Nothing when that server may not be asked; otherwise one result for each query.
 using Fetch = std::function<std::vector<fhir::SearchResult>(const std::string& server, const std::string& token,
-                                                            const std::vector<std::string>& queries)>;
+                                                            const std::vector<fhir::Query>& queries)>;
 
 /// What the answers depend on beyond the knowledge, the request and the day.
 struct RespondOptions {

@@ -27,7 +27,7 @@ std::int64_t secondsSince1970() {
 }  // namespace
 
 fhir::Date today() {
-    return fhir::Date::ofDays(static_cast<std::int32_t>(secondsSince1970() / 86'400));
+    return fhir::Date::ofDays(static_cast<std::int32_t>(secondsSince1970() / secondsPerDay));
 }
 
 namespace {
@@ -121,7 +121,7 @@ int serve(const Load& load, const ServeOptions& options) {
     Server server(std::move(*served), std::move(serverOptions), secondsSince1970);
     Listener listener(
         options.host, options.port, options.limits, [&](const Request& request) { return server.answer(request); },
-        options.tls);
+        options.tls, [&](int status, const std::string& origin) { return server.onRefusal(status, origin); });
     spdlog::info("cd7match {} with knowledge {} listens on {}://{}:{}/cds-services", programVersion(), digest,
                  options.tls ? "https" : "http", options.host, listener.port());
     for (int received = SIGHUP; received == SIGHUP;) {

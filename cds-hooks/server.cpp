@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/core/demangle.hpp>
 #include <chrono>
+#include <typeinfo>
 #include <utility>
 #include <variant>
 
@@ -59,6 +61,7 @@ Server::Server(Served served, ServerOptions options, std::function<std::int64_t(
 void Server::serve(Served served) {
     options_.metrics->serving(*served.knowledge);
     const std::scoped_lock lock(mutex_);
+    if (served.trust != nullptr && served_.trust != nullptr) served.trust->adoptKeys(*served_.trust);
     served_ = std::move(served);
 }
 
@@ -76,8 +79,15 @@ Answer Server::answer(const Request& request) {
     const auto started = std::chrono::steady_clock::now();
     const Served current = served();  // the trace refers to it
     Trace trace;
-    Answer answer = answerOf(current, request, trace);
-    addOrigin(request, answer);
+    Answer answer;
+    try {
+        answer = answerOf(current, request, trace);
+    } catch (const std::exception& failure) {
+        // What it says may quote a chart.
+        spdlog::error("a request could not be answered: {}", boost::core::demangle(typeid(failure).name()));
+        answer = outcome(500, "exception", "the request could not be processed");
+    }
+    for (auto& header : originHeaders(request.origin)) answer.headers.push_back(std::move(header));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     const bool isWatching = trace.service == "operations";
     if (!isWatching) options_.metrics->request(trace, answer.status, seconds);
@@ -122,7 +132,7 @@ Answer Server::answerOf(const Served& current, const Request& request, Trace& tr
     const std::vector<std::string>& servers = current.trust == nullptr ? options_.fhirServers : caller.fhirServers;
     if (!servers.empty())
         options.fetch = [this, &servers](const std::string& server, const std::string& token,
-                                         const std::vector<std::string>& queries) {
+                                         const std::vector<fhir::Query>& queries) {
             return fetch(servers, server, token, queries);
         };
     if (options_.store != nullptr) options.mayShow = [this](const Showing& showing) { return mayShow(showing); };
@@ -155,7 +165,7 @@ std::optional<Answer> Server::refuse(const Served& current, const Request& reque
 }
 
 std::vector<fhir::SearchResult> Server::fetch(const std::vector<std::string>& servers, const std::string& server,
-                                              const std::string& token, const std::vector<std::string>& queries) {
+                                              const std::string& token, const std::vector<fhir::Query>& queries) {
     if (!fhir::isBelow(server, servers)) {
         options_.metrics->fetch("server", "refused");
         spdlog::warn("a FHIR server is not among those that may be asked");
@@ -167,9 +177,7 @@ std::vector<fhir::SearchResult> Server::fetch(const std::vector<std::string>& se
     search.token = token;
     std::vector<fhir::SearchResult> results = fhir::search(queries, search);
     for (std::size_t i = 0; i < results.size(); ++i) {
-        const std::string_view query = queries[i];
-        const bool isAddress = query.find("://") != std::string_view::npos;
-        const std::string_view what = isAddress ? "page" : query.substr(0, query.find_first_of("/?"));
+        const std::string_view what = queries[i].what();
         options_.metrics->fetch(what, fhir::word(results[i].outcome));
         if (results[i].outcome != fhir::SearchResult::Outcome::complete)
             spdlog::warn("fetching {}: {}: {}", what, fhir::word(results[i].outcome), results[i].reason);
@@ -178,7 +186,6 @@ std::vector<fhir::SearchResult> Server::fetch(const std::vector<std::string>& se
 }
 
 fhir::Date Server::today() const {
-    constexpr std::int64_t secondsPerDay = 86'400;
     return options_.asOf ? *options_.asOf : fhir::Date::ofDays(static_cast<std::int32_t>(now_() / secondsPerDay));
 }
 
@@ -186,7 +193,7 @@ Answer Server::takeFeedback(const Request& request) {
     if (options_.store == nullptr) return outcome(404, "not-supported", "no feedback is kept here");
     if (!isJson(request.contentType)) return outcome(415, "not-supported", "the body is not application/json");
     try {
-        const std::vector<Feedback> feedback = readFeedback(request.body);
+        const std::vector<Feedback> feedback = readFeedback(request.body, now_());
         options_.store->keep(feedback, options_.keepComments);
         if (options_.throttle != nullptr) options_.throttle->listen(feedback);
         for (const Feedback& item : feedback) options_.metrics->feedback(word(item.outcome));
@@ -204,9 +211,7 @@ Answer Server::takeFeedback(const Request& request) {
 bool Server::mayShow(const Showing& showing) {
     // A store that fails keeps no card from a clinician.
     try {
-        const bool isOrder = !showing.service->orders.empty();
-        if (options_.throttle != nullptr && !isOrder && !options_.throttle->mayShow(showing, today(), now_()))
-            return false;
+        if (options_.throttle != nullptr && !options_.throttle->mayShow(showing, today(), now_())) return false;
         ShownCard card{showing.cardUuid, std::string(showing.service->id), now_(), {}, {}};
         for (const rules::Evaluation* evaluation : showing.trials)
             card.trials.emplace_back(evaluation->trial->id, rules::word(evaluation->status));
@@ -218,15 +223,21 @@ bool Server::mayShow(const Showing& showing) {
     return true;
 }
 
-void Server::addOrigin(const Request& request, Answer& answer) const {
-    if (options_.origins.empty()) return;
-    answer.headers.emplace_back("Vary", "Origin");
-    if (request.origin.empty()) return;
-    const bool any = std::find(options_.origins.begin(), options_.origins.end(), "*") != options_.origins.end();
-    const bool known =
-        std::find(options_.origins.begin(), options_.origins.end(), request.origin) != options_.origins.end();
-    if (!any && !known) return;
-    answer.headers.emplace_back("Access-Control-Allow-Origin", known ? request.origin : "*");
+std::vector<std::pair<std::string, std::string>> Server::onRefusal(int status, const std::string& origin) {
+    static constexpr std::string_view service = "transport";
+    options_.metrics->refusedByTransport(status);
+    spdlog::info("request service={} status={}", service, status);
+    return originHeaders(origin);
+}
+
+std::vector<std::pair<std::string, std::string>> Server::originHeaders(const std::string& origin) const {
+    const std::vector<std::string>& origins = options_.origins;
+    if (origins.empty()) return {};
+    std::vector<std::pair<std::string, std::string>> headers{{"Vary", "Origin"}};
+    const bool any = std::find(origins.begin(), origins.end(), "*") != origins.end();
+    const bool known = std::find(origins.begin(), origins.end(), origin) != origins.end();
+    if (!origin.empty() && (any || known)) headers.emplace_back("Access-Control-Allow-Origin", known ? origin : "*");
+    return headers;
 }
 
 }  // namespace cds_hooks

@@ -50,6 +50,9 @@ public:
 
     Answer answer(const Request& request);
 
+    /// Takes note of a request that the transport refused, and says which headers its answer needs.
+    std::vector<std::pair<std::string, std::string>> onRefusal(int status, const std::string& origin);
+
     /// Exchanges what is served; requests that are being answered keep what they began with.
     void serve(Served served);
     /// From now on /health/ready says 503, so that no new requests are sent here.
@@ -61,11 +64,11 @@ private:
     Answer answerOf(const Served& current, const Request& request, Trace& trace);
     std::optional<Answer> refuse(const Served& current, const Request& request, Caller& caller);
     std::vector<fhir::SearchResult> fetch(const std::vector<std::string>& servers, const std::string& server,
-                                          const std::string& token, const std::vector<std::string>& queries);
+                                          const std::string& token, const std::vector<fhir::Query>& queries);
     Answer takeFeedback(const Request& request);
     bool mayShow(const Showing& showing);
     fhir::Date today() const;
-    void addOrigin(const Request& request, Answer& answer) const;
+    std::vector<std::pair<std::string, std::string>> originHeaders(const std::string& origin) const;
 
     ServerOptions options_;
     std::function<std::int64_t()> now_;

@@ -11,7 +11,8 @@ namespace cds_hooks {
 namespace {
 
 /// One step for each version of the schema; the file's user_version counts those that it has taken.
-constexpr std::array<const char*, 1> migrations{R"sql(
+constexpr std::array<const char*, 2> migrations{
+    R"sql(
     CREATE TABLE card (
         uuid TEXT PRIMARY KEY,
         service TEXT NOT NULL,
@@ -48,7 +49,9 @@ constexpr std::array<const char*, 1> migrations{R"sql(
         expiry INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX token_expiry ON token (expiry);
-)sql"};
+)sql",
+    // From seconds to milliseconds: two outcomes of one second have an order.
+    "UPDATE feedback SET time = time * 1000"};
 
 constexpr int busyMilliseconds = 5000;
 
@@ -240,8 +243,8 @@ std::vector<FeedbackRow> SqliteStore::rows(fhir::Date from, fhir::Date to) {
                    "SELECT card.shown, card_trial.trial, feedback.outcome, feedback.reason FROM card "
                    "JOIN card_trial ON card_trial.card = card.uuid LEFT JOIN feedback ON feedback.card = card.uuid "
                    "WHERE card.shown >= ?1 AND card.shown < ?2 UNION ALL "
-                   "SELECT feedback.time, '', feedback.outcome, feedback.reason FROM feedback "
-                   "WHERE feedback.time >= ?1 AND feedback.time < ?2 "
+                   "SELECT feedback.time / 1000, '', feedback.outcome, feedback.reason FROM feedback "
+                   "WHERE feedback.time >= ?1 * 1000 AND feedback.time < ?2 * 1000 "
                    "AND NOT EXISTS (SELECT 1 FROM card WHERE card.uuid = feedback.card)");
     read.number(from.days() * secondsPerDay).number((to.days() + 1) * secondsPerDay);
     FeedbackTally tally;

@@ -13,6 +13,8 @@
 
 namespace cds_hooks {
 
+constexpr std::int64_t secondsPerDay = 86'400;
+
 /// A card that was shown: no patient and no user, but, while a throttle is on, the HMAC of the patient.
 struct ShownCard {
     std::string uuid;

@@ -38,6 +38,4 @@ private:
     std::map<std::pair<std::string, std::string>, FeedbackRow, NewestFirst> rows_;
 };
 
-constexpr std::int64_t secondsPerDay = 86'400;
-
 }  // namespace cds_hooks

@@ -14,7 +14,6 @@ namespace cds_hooks {
 
 namespace {
 
-constexpr std::int64_t secondsPerDay = 86'400;
 constexpr std::string_view never = "never-for-this-patient";
 
 std::string hmac(const std::string& secret, const std::string& text) {
@@ -85,6 +84,9 @@ std::string Throttle::patientKey(std::string_view patientId) const {
 
 bool Throttle::mayShow(const Showing& showing, fhir::Date today, std::int64_t now) {
     if (store_.isNever(patientKey(showing.patientId))) return false;
+    if (!showing.service->orders.empty()) return true;  // an order is a new question each time
+    // Two hooks of one chart-open come at once.
+    const std::scoped_lock lock(mutex_);
     const std::string key = hmac(secret_, "user\n" + showing.userId + '\n' + showing.patientId);
     const auto last = store_.lastShown(key);
     if (last && now - last->time < days_ * secondsPerDay && !saysMore(showing, *last, today)) return false;

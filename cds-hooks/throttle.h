@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,8 @@ public:
     /// Whether a card may be shown at this time (seconds since 1970); if so it is remembered as shown.
     ///
     /// It may when it was not shown in those days; when a trial is new on it, or its status better than before; and
-    /// when a day on which some trial is clear again has come since. It may not for a patient for whom nobody wants it.
+    /// when a day on which some trial is clear again has come since; and always about an order. It may not, about an
+    /// order either, for a patient for whom nobody wants it.
     bool mayShow(const Showing& showing, fhir::Date today, std::int64_t now);
 
     /// What a card is stored under, for feedback that says "never for this patient".
@@ -39,6 +41,7 @@ private:
     Store& store_;
     std::string secret_;
     int days_;
+    std::mutex mutex_;
 };
 
 }  // namespace cds_hooks

@@ -236,7 +236,8 @@ struct Job {
 /// Everything is touched by the I/O thread alone, except what stands below `mutex`.
 class Service : public std::enable_shared_from_this<Service> {
 public:
-    Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context);
+    Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context,
+            OnRefusal refused);
 
     void start();
     void use(std::shared_ptr<TlsContext> context);
@@ -249,6 +250,7 @@ public:
     void forget(const Connection& connection);
 
     const Limits limits;
+    const OnRefusal onRefusal;
     asio::io_context io{1};
     bool draining = false;
     /// Where the bytes go that nobody reads.
@@ -307,6 +309,7 @@ private:
     bool onHeader();
     void invite();
     void dispatch();
+    Reply refusalTo(const Message& message, http::status status) const;
     void refuse(http::status status);
     void send(Reply reply, bool mayKeep);
     void onSent();
@@ -528,7 +531,8 @@ void Connection::dispatch() {
     phase = Phase::Handled;
     timer.cancel();
     Job job{weak_from_this(), std::move(*target), parser->release()};
-    if (!service.enqueue(job)) send(refusal(http::status::service_unavailable), true);
+    if (service.enqueue(job)) return;
+    send(refusalTo(job.message, http::status::service_unavailable), true);
 }
 
 void Connection::answer(Reply reply) {
@@ -537,8 +541,18 @@ void Connection::answer(Reply reply) {
     });
 }
 
+/// The refusal of what has arrived of a request.
+Reply Connection::refusalTo(const Message& message, http::status status) const {
+    Reply reply = refusal(status);
+    if (!service.onRefusal) return reply;
+    const std::string origin(message[http::field::origin]);
+    for (const auto& [name, value] : service.onRefusal(static_cast<int>(reply.result_int()), origin))
+        reply.set(name, value);
+    return reply;
+}
+
 void Connection::refuse(http::status status) {
-    send(refusal(status), false);
+    send(parser ? refusalTo(parser->get(), status) : refusal(status), false);
 }
 
 void Connection::send(Reply reply, bool mayKeep) {
@@ -615,8 +629,10 @@ void Connection::closeIfIdle() {
     if (phase == Phase::Idle && !stream.hasBytes()) close();
 }
 
-Service::Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context)
+Service::Service(http_listener_impl& forListener, const Limits& given, std::shared_ptr<TlsContext> context,
+                 OnRefusal refused)
     : limits(given),
+      onRefusal(std::move(refused)),
       listener(forListener),
       tls(std::move(context)),
       keepRunning(asio::make_work_guard(io)),
@@ -787,9 +803,10 @@ bool sendable(std::string_view text) {
 /// The services of all open listeners, and the limits of the next one. It outlives every transport.
 class Registry {
 public:
-    void use(const Limits& limits, std::shared_ptr<TlsContext> tls) {
+    void use(const Limits& limits, std::shared_ptr<TlsContext> tls, OnRefusal onRefusal) {
         const std::scoped_lock lock(mutex);
         next = limits;
+        nextOnRefusal = std::move(onRefusal);
         nextTls = std::move(tls);
         failure = "the listener is not open";
     }
@@ -797,7 +814,7 @@ public:
     void open(http_listener_impl* listener) {
         const std::scoped_lock lock(mutex);
         try {
-            const auto service = std::make_shared<Service>(*listener, next, nextTls);
+            const auto service = std::make_shared<Service>(*listener, next, nextTls, nextOnRefusal);
             spdlog::debug("listening on port {}", service->port());
             service->start();
             services.emplace(listener, service);
@@ -830,6 +847,7 @@ private:
     std::mutex mutex;
     Limits next;
     std::shared_ptr<TlsContext> nextTls;
+    OnRefusal nextOnRefusal;
     std::string failure;
     std::map<http_listener_impl*, std::shared_ptr<Service>> services;
 };
@@ -885,10 +903,14 @@ void keepPoolSmall() {
 
 }  // namespace
 
-void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls) {
+void checkTls(const TlsOptions& tls) {
+    makeContext(tls);
+}
+
+void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls, OnRefusal onRefusal) {
     using web::http::experimental::details::http_server_api;
     keepPoolSmall();
-    registry().use(limits, tls ? makeContext(*tls) : nullptr);
+    registry().use(limits, tls ? makeContext(*tls) : nullptr, std::move(onRefusal));
     // cpprestsdk drops the transport with the last listener, and would open the next one on its own.
     if (!http_server_api::has_listener()) http_server_api::register_server_api(std::make_unique<Transport>());
 }

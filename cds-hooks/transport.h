@@ -3,8 +3,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace web::http {
 class http_request;
@@ -50,6 +53,11 @@ struct TlsOptions {
     std::string clientAuthorities;  ///< when given, every client needs a certificate of one of them
 };
 
+/// Called for every request that the transport refuses by itself, with the status and the Origin that it names, on the
+/// thread that reads and writes: what it returns are further headers of the answer.
+using OnRefusal =
+    std::function<std::vector<std::pair<std::string, std::string>>(int status, const std::string& origin)>;
+
 /// Puts our transport beneath cpprestsdk's http_listener, and gives the next listener opened these limits.
 ///
 /// To be called before every opening, and not while another listener opens or closes: cpprestsdk forgets the transport
@@ -63,7 +71,10 @@ struct TlsOptions {
 ///
 /// With `tls` the listener speaks TLS and nothing else; a handshake falls under Limits::read. Throws std::runtime_error
 /// naming the file of a certificate or key that cannot be used.
-void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls);
+void registerTransport(const Limits& limits, const std::optional<TlsOptions>& tls, OnRefusal onRefusal);
+
+/// Throws std::runtime_error naming the file when TLS cannot be spoken with these.
+void checkTls(const TlsOptions& tls);
 
 /// Reads certificate, key and authorities of an open listener again: new connections get the new ones, open ones go on.
 ///

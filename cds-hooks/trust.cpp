@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <stdexcept>
 #include <unordered_map>
 #include <utility>
@@ -190,26 +191,31 @@ private:
     }
 };
 
-/// The keys of one issuer, by kid.
-struct Trust::Keys {
-    struct One {
-        Key key;
-        std::string kty, crv, alg;
-    };
-    using Set = std::map<std::string, One, std::less<>>;
+/// A key, and what it may be used for.
+struct OneKey {
+    Key key;
+    std::string kty, crv, alg;
+};
 
+/// Keys by kid.
+struct Trust::KeySet : std::map<std::string, OneKey, std::less<>> {};
+
+/// The keys of one issuer.
+struct Trust::Keys {
     std::mutex mutex;
-    std::shared_ptr<const Set> set = std::make_shared<const Set>();
+    std::shared_ptr<const KeySet> set = std::make_shared<const KeySet>();
     std::int64_t fetched = 0;
     std::int64_t tried = 0;
     bool everTried = false;
+    bool isFetching = false;
+    std::condition_variable fetchEnded;
 
     /// The usable keys of a JWK set (RFC 7517, section 5); nothing, with the reason, when it is none or a kid stands
     /// twice.
-    static std::shared_ptr<const Set> read(const std::string& text, std::string& reason) {
+    static std::shared_ptr<const KeySet> read(const std::string& text, std::string& reason) {
         try {
             const Document document(text, keySetLimits);
-            auto set = std::make_shared<Set>();
+            auto set = std::make_shared<KeySet>();
             const Value keys = document.root()["keys"];
             if (!keys.isArray()) throw fhir::Error("keys", "is not an array");
             for (const Value each : keys.items()) {
@@ -221,9 +227,9 @@ struct Trust::Keys {
                 fhir::json::Writer writer;
                 writer.value(each);
                 cjose_err error{};
-                One one{Key(cjose_jwk_import(writer.text().data(), writer.text().size(), &error)),
-                        std::string(each["kty"].text()), std::string(each["crv"].text()),
-                        std::string(each["alg"].text())};
+                OneKey one{Key(cjose_jwk_import(writer.text().data(), writer.text().size(), &error)),
+                           std::string(each["kty"].text()), std::string(each["crv"].text()),
+                           std::string(each["alg"].text())};
                 if (one.key == nullptr) continue;
                 const bool isStrong =
                     one.kty == "EC" ||
@@ -385,35 +391,55 @@ bool Trust::isForUs(const Token& token, const Issuer& issuer, std::string_view p
     });
 }
 
-std::optional<Distrust> Trust::checkSignature(const Token& token, const Issuer& issuer) {
+std::shared_ptr<const Trust::KeySet> Trust::keysFor(const std::string& kid, const Issuer& issuer) {
     Keys& keys = *keys_.find(issuer.iss)->second;
-    std::shared_ptr<const Keys::Set> set;
-    {
-        // One fetches, the others wait for it.
-        const std::scoped_lock lock(keys.mutex);
-        if (!issuer.jku.empty()) {
-            if (!token.jku.empty() && token.jku != issuer.jku) return Distrust::header;
-            const std::int64_t now = now_();
-            const bool wanted = now - keys.fetched > keysHold || !keys.set->contains(token.kid);
-            const bool allowed = !keys.everTried || now - keys.tried >= shortestInterval;
-            if (wanted && allowed) {
-                keys.everTried = true;
-                keys.tried = now;
-                std::string reason;
-                const auto text = fetch_(issuer.jku);
-                if (auto fresh = text ? Keys::read(*text, reason) : nullptr) {
-                    keys.set = std::move(fresh);
-                    keys.fetched = now;
-                } else {
-                    spdlog::warn("the keys of an issuer could not be had: {}", text ? reason : "no answer");
-                }
-            }
-        }
-        set = keys.set;
+    std::unique_lock lock(keys.mutex);
+    if (issuer.jku.empty()) return keys.set;
+    // One fetches; those whose key is not known wait for it.
+    keys.fetchEnded.wait(lock, [&] { return !keys.isFetching || keys.set->contains(kid); });
+    const std::int64_t now = now_();
+    const bool wanted = now - keys.fetched > keysHold || !keys.set->contains(kid);
+    const bool allowed = !keys.isFetching && (!keys.everTried || now - keys.tried >= shortestInterval);
+    if (!wanted || !allowed) return keys.set;
+    keys.everTried = true;
+    keys.tried = now;
+    keys.isFetching = true;
+    lock.unlock();
+    std::string reason = "no answer";
+    std::shared_ptr<const KeySet> fresh;
+    try {
+        if (const auto text = fetch_(issuer.jku)) fresh = Keys::read(*text, reason);
+    } catch (const std::exception& error) {
+        reason = error.what();
     }
+    if (fresh == nullptr) spdlog::warn("the keys of an issuer could not be had: {}", reason);
+    lock.lock();
+    keys.isFetching = false;
+    if (fresh != nullptr) {
+        keys.set = std::move(fresh);
+        keys.fetched = now;
+    }
+    keys.fetchEnded.notify_all();
+    return keys.set;
+}
+
+void Trust::adoptKeys(const Trust& other) {
+    for (const Issuer& issuer : options_.issuers) {
+        const Issuer* const known = other.issuerOf(issuer.iss);
+        if (known == nullptr || issuer.jku.empty() || known->jku != issuer.jku) continue;
+        Keys& from = *other.keys_.find(issuer.iss)->second;
+        Keys& to = *keys_.find(issuer.iss)->second;
+        const std::scoped_lock lock(from.mutex, to.mutex);
+        to.set = from.set;
+    }
+}
+
+std::optional<Distrust> Trust::checkSignature(const Token& token, const Issuer& issuer) {
+    if (!issuer.jku.empty() && !token.jku.empty() && token.jku != issuer.jku) return Distrust::header;
+    const std::shared_ptr<const KeySet> set = keysFor(token.kid, issuer);
     const auto found = set->find(token.kid);
     if (found == set->end()) return Distrust::unknownKey;
-    const Keys::One& one = found->second;
+    const OneKey& one = found->second;
     const bool fits = one.kty == token.algorithm->kty &&
                       (token.algorithm->crv.empty() || one.crv == token.algorithm->crv) &&
                       (one.alg.empty() || one.alg == token.algorithm->name);

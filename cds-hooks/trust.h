@@ -75,7 +75,8 @@ using FetchKeys = std::function<std::optional<std::string>(const std::string& ur
 /// Verifies the JWT of every call. Safe to use from many threads.
 ///
 /// Keys that are fetched are kept for ten minutes; an unknown kid asks for them once more, but not twice within half a
-/// minute, and old keys stay when that fails. A token counts once.
+/// minute, and old keys stay when that fails. While one call fetches, those with a known kid go on with the old keys. A
+/// token counts once.
 class Trust {
 public:
     /// Problems: files of keys that cannot be read or hold no usable key.
@@ -85,16 +86,21 @@ public:
     Trust(const Trust&) = delete;
     Trust& operator=(const Trust&) = delete;
 
+    /// Begins with the keys that another fetched from the same addresses; they are asked for again all the same.
+    void adoptKeys(const Trust& other);
+
     /// `authorization` is the header's value, `path` that of the call ("/cds-services/cd7-trials/feedback").
     std::variant<Caller, Distrust> verify(std::string_view authorization, std::string_view path);
 
 private:
     struct Keys;
+    struct KeySet;
     struct Token;
 
     const Issuer* issuerOf(std::string_view iss) const;
     std::optional<Distrust> checkTimes(const Token& token) const;
     bool isForUs(const Token& token, const Issuer& issuer, std::string_view path) const;
+    std::shared_ptr<const KeySet> keysFor(const std::string& kid, const Issuer& issuer);
     std::optional<Distrust> checkSignature(const Token& token, const Issuer& issuer);
 
     TrustOptions options_;

@@ -117,6 +117,7 @@ std::string get(const std::string& url, const FetchLimits& limits) {
     curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(handle.get(), CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
     curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(limits.deadline.count()));
     curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &receive);
@@ -129,6 +130,10 @@ std::string get(const std::string& url, const FetchLimits& limits) {
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
     if (status != 200) throw Error("", "the answer is " + std::to_string(status));
     return std::move(body.text);
+}
+
+std::string_view Query::what() const {
+    return isPage ? "page" : std::string_view(text).substr(0, text.find_first_of("/?"));
 }
 
 std::string_view word(SearchResult::Outcome outcome) {
@@ -197,15 +202,14 @@ void checkAnswer(json::Value root) {
 /// One query with its pages.
 class Transfer {
 public:
-    Transfer(std::string query, const SearchOptions& options) : options_(options) {
-        const bool isAddress = query.starts_with("https://") || query.starts_with("http://");
-        if (isAddress && !isBelow(query, {options.base})) {
+    Transfer(const Query& query, const SearchOptions& options) : options_(options) {
+        if (query.isPage && !isBelow(query.text, {options.base})) {
             finish(Outcome::failed, "the next page lies on another server");
             return;
         }
-        url_ = isAddress ? std::move(query) : options.base + '/' + escaped(query);
+        url_ = query.isPage ? query.text : options.base + '/' + escaped(query.text);
         const auto question = url_.find('?');
-        if (!isAddress && url_.size() > options.longestUrl && question != std::string::npos) {
+        if (!query.isPage && url_.size() > options.longestUrl && question != std::string::npos) {
             form_ = url_.substr(question + 1);
             url_ = url_.substr(0, question) + "/_search";
         }
@@ -241,6 +245,7 @@ public:
         curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
         curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // a name server that is silent outlives no deadline
         curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "gzip");
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, left.count())));
         curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &receive);
@@ -338,13 +343,13 @@ bool isToken(std::string_view token) {
 
 }  // namespace
 
-std::vector<SearchResult> search(const std::vector<std::string>& queries, const SearchOptions& options) {
+std::vector<SearchResult> search(const std::vector<Query>& queries, const SearchOptions& options) {
     initialiseCurl();
     // Connections are kept from one call of a thread to the next.
     thread_local const std::unique_ptr<CURLM, CloseMulti> multi(curl_multi_init());
     const Clock::time_point deadline = Clock::now() + options.deadline;
     std::vector<std::unique_ptr<Transfer>> transfers;
-    for (const std::string& query : queries) {
+    for (const Query& query : queries) {
         transfers.push_back(std::make_unique<Transfer>(query, options));
         if (multi == nullptr) transfers.back()->finish(Outcome::failed, "the client cannot be set up");
         if (!isToken(options.token)) transfers.back()->finish(Outcome::failed, "the token is none");

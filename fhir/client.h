@@ -37,6 +37,15 @@ struct SearchOptions {
     std::string caFile;  ///< certificates that are believed; those of the system when empty
 };
 
+/// One thing to ask a FHIR server for.
+struct Query {
+    std::string text;     ///< below the base: "Patient/1", "Condition?patient=1"; of a page its whole address
+    bool isPage = false;  ///< a further page, by the address that the server gave
+
+    /// What an operator may know of it: the resource type, or "page".
+    std::string_view what() const;
+};
+
 /// What came of one query. Only a complete one may say that there is nothing.
 struct SearchResult {
     enum class Outcome {
@@ -52,12 +61,12 @@ struct SearchResult {
 /// The word of an outcome: "complete".
 std::string_view word(SearchResult::Outcome outcome);
 
-/// Asks a FHIR server, all queries at once: "Patient/1", "Condition?patient=1", or the whole address of a next page.
+/// Asks a FHIR server, all queries at once.
 ///
 /// Pages are followed as the server names them, within `base` alone. 429, 502, 503 and 504 are tried again while there
 /// is time, not before Retry-After. Nothing else is followed, no proxy of the environment is used, and the token goes
 /// to `base` only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
-std::vector<SearchResult> search(const std::vector<std::string>& queries, const SearchOptions& options);
+std::vector<SearchResult> search(const std::vector<Query>& queries, const SearchOptions& options);
 
 /// Whether an address can be the base of a FHIR server: https, or http where it may be plain, with neither user, query
 /// nor a slash at its end.

@@ -73,6 +73,28 @@ TEST_CASE("everything that is wrong with the options is said at once") {
     CHECK(Parsed({"--as-of", "2025-11-13", "--read-timeout", "0.5"}).problems.empty());
 }
 
+TEST_CASE("files that cannot be used are said with everything else") {
+    const Parsed parsed({"--workers", "0", "--fhir-ca", "/nowhere/ca.pem", "--trust", "/nowhere/trust.json",
+                         "--tls-certificate", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"});
+    REQUIRE_EQ(parsed.problems.size(), 4);
+    CHECK(parsed.problems[0].starts_with("--workers: 0"));
+    CHECK_EQ(parsed.problems[1], "--fhir-ca: /nowhere/ca.pem: cannot be read");
+    CHECK(parsed.problems[2].starts_with("--tls-certificate: /nowhere/cert.pem"));
+    CHECK(parsed.problems[3].starts_with("--trust: "));
+}
+
+TEST_CASE("no secret is printed, wherever a database has it") {
+    for (const char* url : {"postgresql://cd7:hunter2@db/cd7", "postgresql://db/cd7?user=cd7&password=hunter2",
+                            "postgresql://db/cd7?password=hunter2&sslpassword=hunter2&user=cd7"}) {
+        CAPTURE(url);
+        const Parsed parsed({"--store", url});
+        const std::string text = parsed.configuration.text(*parsed.serve);
+        CHECK_EQ(text.find("hunter2"), std::string::npos);
+        CHECK_NE(text.find("***"), std::string::npos);
+        CHECK_NE(text.find("cd7"), std::string::npos);
+    }
+}
+
 TEST_CASE("what is printed can be read back, and gives the same") {
     const Parsed first({"--port", "9003", "--origin", "https://a.example.org", "--idle-timeout", "2.5", "--smart-app",
                         "https://app.example.org/launch", "--smart-app-label", "Open it"});

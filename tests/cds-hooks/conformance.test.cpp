@@ -171,6 +171,9 @@ TEST_CASE(
             CHECK((name == "prefetch" ? member.isObject() : member.isString()));
         }
         CHECK_EQ(each["version"].text(), "2.0.1");
+        for (const char* name : {"hook", "title", "description", "id", "usageRequirements"})
+            CHECK_FALSE(each[std::string_view(name)].text().empty());
+        CHECK(each["prefetch"].members().begin() != each["prefetch"].members().end());
         const HttpAnswer at = running().post("/cds-services/" + std::string(each["id"].text()), "{}");
         CHECK_EQ(at.status, 400);
         CHECK_EQ(running().request("OPTIONS", "/cds-services/" + std::string(each["id"].text())).status, 204);
@@ -244,6 +247,9 @@ TEST_CASE("a request without what its hook requires is a 400 that names the fiel
             {request(prefetchOf("null"), "", R"({"userId":"u","patientId":["p1"]})"), 400, "context.patientId is not"},
             {request(prefetchOf("null"), R"(,"fhirAuthorization":{"access_token":"t"})"), 400, "fhirServer is missing"},
             {request(prefetchOf("null"), R"(,"fhirServer":7)"), 400, "fhirServer is not"},
+            {request(prefetchOf("null"), R"(,"fhirServer":"https://x","fhirAuthorization":{})"), 200, "cards"},
+            {request(prefetchOf("null"), "", R"({"userId":"u","patientId":"Patient/"})"), 400,
+             "patientId names nobody"},
             {request(prefetchOf("null"), R"(,"fhirServer":"https://x","fhirAuthorization":"t")"), 400,
              "fhirAuthorization is not"},
             // Not a UUID, a type before the id, a user without a type, members and scopes of any kind: tolerated.

@@ -20,10 +20,12 @@ std::string body(const std::string& items) {
 }
 const std::string accepted = R"("outcome":"accepted","acceptedSuggestions":[{"id":"s1"}])";
 
+constexpr std::int64_t noon = 1'763'035'200;  // 2025-11-13T12:00:00Z
+
 /// What is wrong with a body; empty when nothing is.
 std::string problem(const std::string& text) {
     try {
-        cds_hooks::readFeedback(text);
+        cds_hooks::readFeedback(text, noon);
         return {};
     } catch (const fhir::Error& error) {
         return error.what();
@@ -31,20 +33,22 @@ std::string problem(const std::string& text) {
 }
 
 std::string reason(const std::string& members) {
-    return cds_hooks::readFeedback(body(item(R"("outcome":"overridden",)" + members))).front().reason;
+    return cds_hooks::readFeedback(body(item(R"("outcome":"overridden",)" + members)), noon).front().reason;
 }
 
 }  // namespace
 
 TEST_CASE("feedback is read as the specification and Epic write it") {
-    const std::vector<Feedback> all = cds_hooks::readFeedback(body(
-        item(R"("outcome":"accepted","acceptedSuggestions":[{"id":"s1"},{"id":"s2"}])") + "," +
-        item(
-            R"("outcome":"overridden","overrideReason":{"reason":{"code":"not-now","system":"urn:cd7match:override-reason"},"userComment":"later"})") +
-        "," + item(R"("outcome":"overridden")")));
+    const std::vector<Feedback> all = cds_hooks::readFeedback(
+        body(
+            item(R"("outcome":"accepted","acceptedSuggestions":[{"id":"s1"},{"id":"s2"}])") + "," +
+            item(
+                R"("outcome":"overridden","overrideReason":{"reason":{"code":"not-now","system":"urn:cd7match:override-reason"},"userComment":"later"})") +
+            "," + item(R"("outcome":"overridden")")),
+        noon);
     REQUIRE_EQ(all.size(), 3);
     CHECK_EQ(all[0].card, "c1");
-    CHECK_EQ(all[0].time, 1'763'028'000);
+    CHECK_EQ(all[0].time, 1'763'028'000'000);
     CHECK(all[0].outcome == Feedback::Outcome::accepted);
     CHECK(all[0].suggestions == std::vector<std::string>{"s1", "s2"});
     CHECK(all[1].outcome == Feedback::Outcome::overridden);
@@ -52,8 +56,8 @@ TEST_CASE("feedback is read as the specification and Epic write it") {
     CHECK_EQ(all[1].comment, "later");
     CHECK_EQ(all[2].reason, "");
     // One item by itself, as HAPI sends it.
-    CHECK_EQ(cds_hooks::readFeedback(item(accepted)).size(), 1);
-    CHECK(cds_hooks::readFeedback(body("")).empty());
+    CHECK_EQ(cds_hooks::readFeedback(item(accepted), noon).size(), 1);
+    CHECK(cds_hooks::readFeedback(body(""), noon).empty());
 
     const std::string ours = R"("system":"urn:cd7match:override-reason")";
     const std::string hl7 = R"("system":"http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes")";
@@ -66,7 +70,8 @@ TEST_CASE("feedback is read as the specification and Epic write it") {
     CHECK_EQ(reason(R"("overrideReason":{"extension":{"com.epic.cdshooks.feedback.overrideReason.id":"7"}})"), "");
     CHECK_LE(cds_hooks::countCodePoints(
                  cds_hooks::readFeedback(body(item(R"("outcome":"overridden","overrideReason":{"userComment":")" +
-                                                   std::string(9000, 'x') + "\"}")))
+                                                   std::string(9000, 'x') + "\"}")),
+                                         noon)
                      .front()
                      .comment),
              2000);
@@ -92,6 +97,8 @@ TEST_CASE("what is wrong with feedback is said with its place, all of it at once
              {body(R"({"card":"c","outcome":"overridden","outcomeTimestamp":"2025-11-13"})"), "is not an instant"},
              {body(R"({"card":"c","outcome":"overridden","outcomeTimestamp":"2025-11-13T10:00:00"})"),
               "is not an instant"},
+             {body(R"({"card":"c","outcome":"overridden","outcomeTimestamp":"2025-11-14T12:00:01Z"})"),
+              "outcomeTimestamp lies in the future"},
              {body(item(R"("outcome":"ignored")")), "feedback[0].outcome is neither accepted nor overridden"},
              {body(item(R"("outcome":"accepted")")), "feedback[0].acceptedSuggestions is missing"},
              {body(item(R"("outcome":"accepted","acceptedSuggestions":[])")),
@@ -117,6 +124,13 @@ TEST_CASE("what is wrong with feedback is said with its place, all of it at once
     std::string tooMany = item(accepted);
     for (int i = 0; i < 1000; ++i) tooMany += "," + item(accepted);
     CHECK_NE(problem(body(tooMany)).find("holds more than 1000 items"), std::string::npos);
+    std::string suggestions = R"({"id":"s"})";
+    for (int i = 0; i < 100; ++i) suggestions += R"(,{"id":"s"})";
+    const auto accepting = [&](const std::string& list) {
+        return problem(body(item(R"("outcome":"accepted","acceptedSuggestions":[)" + list + "]")));
+    };
+    CHECK_NE(accepting(suggestions).find("acceptedSuggestions holds more than 100 items"), std::string::npos);
+    CHECK_EQ(accepting(suggestions.substr(suggestions.find(',') + 1)), "");
     CHECK_EQ(problem(body(tooMany.substr(item(accepted).size() + 1))), "");
 }
 

@@ -98,7 +98,7 @@ SearchOptions options(const FhirStub& stub) {
 }
 
 SearchResult searchOne(const std::string& query, const SearchOptions& how) {
-    return fhir::search({query}, how).at(0);
+    return fhir::search(std::vector<fhir::Query>{{query}}, how).at(0);
 }
 
 }  // namespace
@@ -230,6 +230,20 @@ TEST_CASE("pages are followed on the same server, and what lies elsewhere leaves
     const std::string cut = card(running.post(service, hook({{"conditions", searchset({leukemia}, away)}}, base)));
     CHECK_NE(cut, card(running.post(service, hook({{"conditions", searchset({leukemia})}}, base))));
     CHECK_EQ(elsewhere.connections(), 0);
+
+    // A next link is an address or nothing: what stands in it is neither asked for below the base nor said to anybody.
+    const std::size_t before = stub.requests().size();
+    for (const char* link : {"John-Smith-1950", "../../admin", "/fhir?page=2", "Condition?page=2", "x\\n error: forged",
+                             "file:///etc/passwd"}) {
+        CAPTURE(link);
+        CHECK_EQ(card(running.post(service, hook({{"conditions", searchset({leukemia}, link)}}, base))), cut);
+    }
+    CHECK_EQ(stub.requests().size(), before);
+    for (const std::string& said : {running.get("/metrics").body, running.log()}) {
+        CHECK_EQ(said.find("John"), std::string::npos);
+        CHECK_EQ(said.find("admin"), std::string::npos);
+        CHECK_EQ(said.find("forged"), std::string::npos);
+    }
 }
 
 TEST_CASE("whatever a server does, the answer is that of a query that failed, and it comes in time") {
@@ -355,6 +369,12 @@ TEST_CASE("a FHIR server is named by its base") {
     CHECK(fhir::isBase("http://127.0.0.1:8080/fhir", true));
 }
 
+TEST_CASE("an operator is told the resource type of a query, and never its words") {
+    CHECK_EQ(fhir::Query{"Observation?patient=p1&code=http://loinc.org|2160-0"}.what(), "Observation");
+    CHECK_EQ(fhir::Query{"Patient/p1"}.what(), "Patient");
+    CHECK_EQ(fhir::Query({"https://ehr.example.org/fhir?patient=p1", true}).what(), "page");
+}
+
 TEST_CASE("queries run at the same time") {
     const FhirStub slow([](const StubRequest& request) {
         StubAnswer answer = typical(request);
@@ -362,8 +382,9 @@ TEST_CASE("queries run at the same time") {
         return answer;
     });
     const auto started = std::chrono::steady_clock::now();
-    for (const SearchResult& result : fhir::search(
-             {"Condition?patient=p1", "Procedure?patient=p1", "Patient/p1", "Consent?patient=p1"}, options(slow)))
+    const std::vector<fhir::Query> queries{
+        {"Condition?patient=p1"}, {"Procedure?patient=p1"}, {"Patient/p1"}, {"Consent?patient=p1"}};
+    for (const SearchResult& result : fhir::search(queries, options(slow)))
         CHECK_EQ(result.outcome, SearchResult::Outcome::complete);
     CHECK_LT(std::chrono::steady_clock::now() - started, 900ms);
 }

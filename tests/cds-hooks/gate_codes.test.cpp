@@ -63,7 +63,8 @@ TEST_CASE("a diagnosis of a gate is seen wherever its code stands, and however i
 TEST_CASE("what its bytes do not tell for certain may concern a trial") {
     for (const std::string_view unclear :
          {R"({"code":"C92\u002e02"})", R"({"c\u006fde":"C92.02"})", R"({"\u0063ode":"C92.02"})", R"({"code":"C92\.0"})",
-          R"({"resourceType":"QuestionnaireResponse"})", R"({"code":"C92.0)"}) {
+          R"({"code":91861009})", R"({"code": -1})", R"({"resourceType":"QuestionnaireResponse"})",
+          R"({"code":"C92.0)"}) {
         CAPTURE(unclear);
         CHECK(gateCodes().mayConcern(unclear));
     }

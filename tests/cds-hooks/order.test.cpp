@@ -139,6 +139,13 @@ TEST_CASE("an order is understood beside a Patient under another key") {
     CHECK(names(answer, "NCT05995028 (clear from 2025-11-21)"));
 }
 
+TEST_CASE("draft orders may come with the Patient that they are for, and with nobody else's") {
+    const std::string same = R"({"resourceType":"Patient","id":"p1","gender":"male","birthDate":"1979-03-14"})";
+    CHECK(names(sign({same, drug("8640")}), "NCT05995028 (clear from 2025-11-21)"));
+    CHECK(
+        names(sign({R"({"resourceType":"Patient","id":"p2"})", drug("8640")}), "NCT05995028 (clear from 2025-11-21)"));
+}
+
 TEST_CASE("of draft orders those that were selected count") {
     const auto select = [](const std::string& selections) {
         return answerTo("order-select", R"(,"selections":)" + selections + R"(,"draftOrders":)" +

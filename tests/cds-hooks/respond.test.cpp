@@ -181,6 +181,10 @@ TEST_CASE("what cannot be read is a clear 400, what is missing a 412") {
     const std::string outcome = hookWith(R"({"patient":{"resourceType":"OperationOutcome","issue":[]}})");
     const std::string text = hookWith(R"({"patient":"123"})");
     const std::string none = hookWith(R"({"patient":null})");
+    const std::string nullFirst =
+        hookWith("{\"patient\":" + patient + R"(,"conditions":null,"conditions":{"resourceType":"Bundle"}})");
+    const std::string nullLast =
+        hookWith("{\"patient\":" + patient + R"(,"conditions":{"resourceType":"Bundle"},"conditions":null})");
     const Row table[] = {
         {"{", 400, "broken JSON"},
         {"", 400, "broken JSON"},
@@ -202,6 +206,8 @@ TEST_CASE("what cannot be read is a clear 400, what is missing a 412") {
         {R"({"hook":"patient-view","hookInstance":"x","context":{"userId":"u","patientId":"p1"}})", 412,
          "prefetch is missing"},
         {none.c_str(), 412, "no Patient"},
+        {nullFirst.c_str(), 400, "conditions: stands twice with different values"},
+        {nullLast.c_str(), 400, "conditions: stands twice with different values"},
         {text.c_str(), 412, "no Patient"},
         {outcome.c_str(), 412, "no Patient"},
         {patientP2.c_str(), 412, "not the patient"},

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -111,7 +112,7 @@ TEST_CASE("one line is logged for each request, and it names no patient, user or
 }
 
 TEST_CASE("browsers of the origins that were named may read every answer, errors too, and no others") {
-    RunningService running({"--origin", "https://ehr.example.org,https://sandbox.example.org"});
+    RunningService running({"--origin", "https://ehr.example.org,https://sandbox.example.org", "--max-body", "1"});
     const auto allowed = [](const HttpAnswer& answer) {
         const auto found = answer.headers.find("access-control-allow-origin");
         return found == answer.headers.end() ? std::string() : found->second;
@@ -127,6 +128,12 @@ TEST_CASE("browsers of the origins that were named may read every answer, errors
     const HttpAnswer error = running.post(service, "{", own);
     CHECK_EQ(error.status, 400);
     CHECK_EQ(allowed(error), "https://ehr.example.org");
+    const HttpAnswer tooLarge = running.post(service, std::string(2 << 20, ' '), own);
+    CHECK_EQ(tooLarge.status, 413);
+    CHECK_EQ(allowed(tooLarge), "https://ehr.example.org");
+    CHECK_EQ(allowed(running.post(service, std::string(2 << 20, ' '), strange)), "");
+    CHECK_EQ(metric(running, R"(cd7match_requests_total{service="transport",status="413"})"), 2);
+    CHECK_NE(running.log().find("request service=transport status=413"), std::string::npos);
     // The preflights of the public sandbox.
     struct Row {
         const char* path;
@@ -324,6 +331,41 @@ private:
 };
 
 }  // namespace
+
+TEST_CASE("mutated requests through sockets are answered by a running service with all that it keeps, and none hangs") {
+    char name[] = "/tmp/cd7match-mutated-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    const std::filesystem::path folder = name;
+    std::ofstream(folder / "secret") << std::string(32, 's');
+    {
+        RunningService running({"--store", folder / "f.db", "--throttle-days", "1", "--throttle-secret",
+                                folder / "secret", "--fhir-server", "http://127.0.0.1:9/fhir", "--fhir-private", "true",
+                                "--origin", "*", "--read-timeout", "5"});
+        const std::string feedback =
+            R"({"feedback":[{"card":"c1","outcome":"accepted","outcomeTimestamp":"2025-11-13T10:00:00Z","acceptedSuggestions":[{"id":"s1"}]}]})";
+        std::string fetching = patientView();
+        fetching.insert(1, R"("fhirServer":"http://127.0.0.1:9/fhir","fhirAuthorization":{"access_token":"t"},)");
+        const std::vector<std::pair<std::string, std::string>> seeds{
+            {service, patientView()},
+            {service, fetching},
+            {service + "/feedback", feedback},
+            {service + "-order-sign", support::readFile("fixtures/hooks/order-sign.json")}};
+        Mutator mutator(20261129);
+        std::map<int, std::size_t> statuses;
+        constexpr std::size_t count = 2'000;
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto& [path, body] = seeds[i % seeds.size()];
+            const HttpAnswer answer = running.post(path, mutator.mutate(body));
+            ++statuses[answer.status];
+            if (answer.status != 200 && answer.status != 400 && answer.status != 412)
+                FAIL_CHECK("status " << answer.status);
+        }
+        for (const int status : {200, 400}) CHECK_GT(statuses[status], 100);
+        CHECK_EQ(cards(running.post(service, patientView())), 0);  // shown already
+        CHECK_EQ(running.stop(), 0);
+    }
+    std::filesystem::remove_all(folder);
+}
 
 TEST_CASE("a hundred thousand mutated requests are answered, and leave the service as it was") {
     spdlog::set_level(spdlog::level::err);

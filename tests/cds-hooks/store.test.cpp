@@ -107,14 +107,14 @@ Feedback overridden(const std::string& card, const std::string& reason, std::int
     feedback.card = card;
     feedback.outcome = Feedback::Outcome::overridden;
     feedback.reason = reason;
-    feedback.time = time;
+    feedback.time = time * 1000;
     return feedback;
 }
 Feedback accepted(const std::string& card, std::int64_t time = noon) {
     Feedback feedback;
     feedback.card = card;
     feedback.suggestions = {"s1"};
-    feedback.time = time;
+    feedback.time = time * 1000;
     return feedback;
 }
 
@@ -154,6 +154,12 @@ TEST_CASE("feedback is counted by trial and month, repeats once, and the latest 
         store->keep({overridden("c1", "too-unwell", noon + 60)}, false);
         store->keep({accepted("c1", noon + 30)}, false);
         store->keep({accepted("c2", noon - 30)}, false);
+        Feedback sameSecond = overridden("c1", "too-unwell", noon + 60);
+        sameSecond.time += 200;
+        Feedback before = accepted("c1", noon + 60);
+        before.time += 100;
+        store->keep({sameSecond}, false);
+        store->keep({before}, false);
         CHECK_EQ(shown(all(place)), "2025-11  0 0 1\n2025-11 NCT1 2 0 2\n2025-11 NCT2 1 0 1\n2025-10 NCT1 1 0 0\n");
         CHECK_EQ(shown(store->rows(support::day("2025-10-01"), support::day("2025-10-31"))), "2025-10 NCT1 1 0 0\n");
         const std::vector<FeedbackRow> rows = all(place);
@@ -206,13 +212,27 @@ TEST_CASE("a store is opened again as it was, and one of a newer version is refu
     REQUIRE_EQ(sqlite3_exec(handle, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
     sqlite3_close(handle);
     CHECK_THROWS_WITH_AS(cds_hooks::openStore(folder.file()),
-                         doctest::Contains("is of version 99, this program knows 1"), std::runtime_error);
+                         doctest::Contains("is of version 99, this program knows 2"), std::runtime_error);
     CHECK_THROWS_WITH_AS(cds_hooks::openStore(folder.path() / "none" / "feedback.db"),
                          doctest::Contains("cannot be opened"), std::runtime_error);
     std::filesystem::path text = folder.path() / "text.db";
     std::ofstream(text) << std::string(5000, 'x');
     CHECK_THROWS_WITH_AS(cds_hooks::openStore(text), doctest::Contains("text.db: file is not a database"),
                          std::runtime_error);
+}
+
+TEST_CASE("a store of an older version is brought up to this one") {
+    Folder folder;
+    cds_hooks::openStore(folder.file())->keep({overridden("c1", "not-now")}, false);
+    sqlite3* handle = nullptr;
+    REQUIRE_EQ(sqlite3_open(folder.file().c_str(), &handle), SQLITE_OK);
+    // Version 1 kept the time of feedback in seconds.
+    REQUIRE_EQ(sqlite3_exec(handle, "UPDATE feedback SET time = time / 1000; PRAGMA user_version = 1", nullptr, nullptr,
+                            nullptr),
+               SQLITE_OK);
+    sqlite3_close(handle);
+    CHECK_EQ(shown(all(folder.file())), "2025-11  0 0 1\n");
+    CHECK_EQ(shown(all(folder.file())), "2025-11  0 0 1\n");  // once
 }
 
 TEST_CASE("a database that cannot be reached is said to be so, without its secret") {

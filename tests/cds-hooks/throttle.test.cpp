@@ -38,7 +38,7 @@ struct Made {
     }
 
     cds_hooks::Showing showing(const std::string& patient = "p1", const std::string& user = "Practitioner/1") const {
-        cds_hooks::Showing showing{nullptr, "card", patient, user, {}};
+        cds_hooks::Showing showing{&cds_hooks::services().front(), "card", patient, user, {}};
         for (const auto& evaluation : evaluations) showing.trials.push_back(evaluation.get());
         return showing;
     }
@@ -206,6 +206,7 @@ TEST_CASE("a running service with a throttle shows a card once, until somebody a
                 .status,
             200);
         CHECK_EQ(running.post(service, with("Practitioner/3")).body, R"({"cards":[]})");
+        CHECK_EQ(running.post(service + "-order-sign", order).body, R"({"cards":[]})");
     }
     std::filesystem::remove_all(folder);
 }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <random>
@@ -140,6 +141,7 @@ struct Setup {
     std::int64_t now = noon;
     std::string served;  ///< what the address of the keys answers; nothing when empty
     std::atomic<int> fetches = 0;
+    std::function<void()> onFetch;
     std::unique_ptr<Trust> trust;
 
     explicit Setup(const TrustOptions& options) {
@@ -148,6 +150,7 @@ struct Setup {
             options, [this] { return now; },
             [this](const std::string&) -> std::optional<std::string> {
                 ++fetches;
+                if (onFetch) onFetch();
                 return served.empty() ? std::nullopt : std::optional(R"({"keys":[)" + served + "]}");
             },
             cds_hooks::rememberInMemory(), problems);
@@ -370,6 +373,45 @@ TEST_CASE("many calls at once fetch once, and a token counts once among them") {
     for (std::thread& thread : threads) thread.join();
     CHECK_EQ(setup.fetches, 1);
     CHECK_EQ(believed, 20);
+}
+
+TEST_CASE(
+    "while keys are being fetched, calls with a known key are answered, and a reload keeps the keys that were known") {
+    const Key known = ecKey();
+    const Key unknown = ecKey();
+    Setup setup(optionsWith("", "https://ehr.example.org/jwks"));
+    setup.served = publicJwk(known, R"(,"kid":"k1")");
+    const auto token = [&](const Key& key, const std::string& kid) {
+        return sign(key, header("ES384", kid), claims());
+    };
+    CHECK_EQ(setup.verify(token(known, "k1")), "believed");
+    setup.now += 30;
+    std::promise<void> began;
+    std::promise<void> mayEnd;
+    setup.onFetch = [&] {
+        began.set_value();
+        mayEnd.get_future().wait();
+    };
+    std::string slow;
+    std::thread waiting([&] { slow = setup.verify(token(unknown, "k2")); });
+    began.get_future().wait();
+    CHECK_EQ(setup.verify(token(known, "k1")), "believed");  // or this would wait for ever
+    mayEnd.set_value();
+    waiting.join();
+    CHECK_EQ(slow, "unknown-key");
+
+    Setup reloaded(optionsWith("", "https://ehr.example.org/jwks"));
+    reloaded.now = setup.now;
+    CHECK_EQ(reloaded.verify(token(known, "k1")), "unknown-key");  // nothing can be fetched
+    Setup adopted(optionsWith("", "https://ehr.example.org/jwks"));
+    adopted.now = setup.now;
+    adopted.trust->adoptKeys(*setup.trust);
+    CHECK_EQ(adopted.verify(token(known, "k1")), "believed");
+    CHECK_EQ(adopted.fetches, 1);  // it was tried
+    Setup moved(optionsWith("", "https://ehr.example.org/other"));
+    moved.now = setup.now;
+    moved.trust->adoptKeys(*setup.trust);
+    CHECK_EQ(moved.verify(token(known, "k1")), "unknown-key");
 }
 
 TEST_CASE("no mutated token is believed") {
