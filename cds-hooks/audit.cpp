@@ -678,7 +678,7 @@ std::string Audit::json(std::size_t failed) const {
 int audit(const Knowledge& knowledge, const AuditOptions& options, std::ostream& out) {
     Audit all(knowledge);
     const ChartCount count = forEachChart(
-        options.charts,
+        storedCharts(options.charts),
         [&](StoredChart stored) -> Finish {
             const auto one = std::make_shared<const Audit>(all.of(std::move(stored)));
             return [&all, one] { all.add(*one); };

@@ -13,7 +13,6 @@
 #include <thread>
 #include <utility>
 
-#include "cds-hooks/input.h"
 #include "cds-hooks/markdown.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
@@ -30,12 +29,12 @@ struct Worked {
 
 class Pipeline {
 public:
-    Pipeline(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+    Pipeline(const ChartSource& source, const std::function<Finish(StoredChart)>& work,
              const std::function<bool()>& goOn)
-        : options_(options), work_(work), goOn_(goOn), started_(std::chrono::steady_clock::now()) {}
+        : source_(source), work_(work), goOn_(goOn), started_(std::chrono::steady_clock::now()) {}
 
     ChartCount run() {
-        readAll(std::max<std::size_t>(1, options_.threads));
+        readAll(std::max<std::size_t>(1, source_.threads));
         clearProgress();
         return count_;
     }
@@ -44,15 +43,7 @@ private:
     Worked workOn(Input input) const {
         if (!input.problem.empty()) return {{}, input.problem};
         try {
-            fhir::json::Limits limits;
-            limits.bytes = options_.mostBytes;
-            auto document =
-                std::make_shared<fhir::json::Document>(std::move(input.text), fhir::json::Selection::elements, limits);
-            StoredChart stored{std::move(input.origin), fhir::readBundle(std::move(document), options_.coverage),
-                               options_.asOf.value_or(options_.today)};
-            if (!options_.asOf)
-                stored.asOf = mapping::latestDate(stored.chart, options_.today).value_or(options_.today);
-            return {work_(std::move(stored)), {}};
+            return {work_(source_.read(std::move(input))), {}};
         } catch (const fhir::Error& error) {
             return {{}, error.what()};
         } catch (const std::exception& error) {
@@ -80,7 +71,7 @@ private:
         if (threads > 1) {
             for (std::size_t i = 0; i < threads; ++i) workers.emplace_back([this] { takeTasks(); });
         }
-        readInputs(options_.paths, options_.mostBytes, [&](Input input) {
+        source_.inputs([&](Input input) {
             if (threads == 1) {
                 const std::string origin = input.origin.text();
                 finish(origin, workOn(std::move(input)));
@@ -122,6 +113,7 @@ private:
             ++count_.read;
             worked.finish();
         } else {
+            source_.onFailure(count_.read + count_.failed);
             ++count_.failed;
             clearProgress();
             spdlog::error("{}: {}", printable(origin), printable(worked.problem));
@@ -130,24 +122,29 @@ private:
     }
 
     void showProgress() {
-        if (!options_.progress) return;
+        if (!source_.progress) return;
         const auto now = std::chrono::steady_clock::now();
         if (now - started_ < std::chrono::seconds(1) || now - shown_ < std::chrono::milliseconds(200)) return;
         shown_ = now;
         const double seconds = std::chrono::duration<double>(now - started_).count();
+        const std::size_t done = count_.read + count_.failed;
         std::cerr << "\r" << count_.read << " charts, " << count_.failed << " not evaluated, "
-                  << static_cast<long>(static_cast<double>(count_.read + count_.failed) / seconds) << " a second   "
-                  << std::flush;
+                  << static_cast<long>(static_cast<double>(done) / seconds) << " a second";
+        if (source_.total > done) {
+            const double left = seconds * static_cast<double>(source_.total - done) / static_cast<double>(done);
+            std::cerr << ", " << source_.total - done << " left, about " << static_cast<long>(left) + 1 << " s";
+        }
+        std::cerr << "      " << std::flush;
         progressShown_ = true;
     }
 
     void clearProgress() {
         if (!progressShown_) return;
-        std::cerr << "\r" << std::string(60, ' ') << "\r" << std::flush;
+        std::cerr << "\r" << std::string(100, ' ') << "\r" << std::flush;
         progressShown_ = false;
     }
 
-    const ChartOptions& options_;
+    const ChartSource& source_;
     const std::function<Finish(StoredChart)>& work_;
     const std::function<bool()>& goOn_;
     std::mutex mutex_;
@@ -165,9 +162,32 @@ private:
 
 }  // namespace
 
-ChartCount forEachChart(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+fhir::Date EvaluationDay::of(const fhir::Chart& chart) const {
+    return asOf ? *asOf : mapping::latestDate(chart, today).value_or(today);
+}
+
+ChartSource storedCharts(const ChartOptions& options) {
+    ChartSource source;
+    source.threads = options.threads;
+    source.progress = options.progress;
+    source.inputs = [paths = options.paths, most = options.mostBytes](const std::function<bool(Input)>& take) {
+        readInputs(paths, most, take);
+    };
+    source.read = [options](Input input) {
+        fhir::json::Limits limits;
+        limits.bytes = options.mostBytes;
+        auto document =
+            std::make_shared<fhir::json::Document>(std::move(input.text), fhir::json::Selection::elements, limits);
+        fhir::Chart chart = fhir::readBundle(std::move(document), options.coverage);
+        const fhir::Date asOf = options.day.of(chart);
+        return StoredChart{std::move(input.origin), std::move(chart), asOf};
+    };
+    return source;
+}
+
+ChartCount forEachChart(const ChartSource& source, const std::function<Finish(StoredChart)>& work,
                         const std::function<bool()>& goOn) {
-    const ChartCount count = Pipeline(options, work, goOn).run();
+    const ChartCount count = Pipeline(source, work, goOn).run();
     if (count.failed > 0)
         spdlog::error("{} of {} inputs could not be evaluated", count.failed, count.read + count.failed);
     return count;

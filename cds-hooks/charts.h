@@ -6,17 +6,25 @@
 #include <string>
 #include <vector>
 
+#include "cds-hooks/input.h"
 #include "cds-hooks/report.h"
 #include "fhir/bundle.h"
 #include "fhir/date.h"
 
 namespace cds_hooks {
 
+/// The day on which charts are evaluated.
+struct EvaluationDay {
+    std::optional<fhir::Date> asOf;  ///< nothing: the newest clinical date of each chart
+    fhir::Date today;                ///< for charts without any date when asOf is nothing
+
+    fhir::Date of(const fhir::Chart& chart) const;
+};
+
 /// Which stored charts are read, and how.
 struct ChartOptions {
     std::vector<std::string> paths;
-    std::optional<fhir::Date> asOf;  ///< nothing: the newest clinical date of each chart
-    fhir::Date today;                ///< for charts without any date when asOf is nothing
+    EvaluationDay day;
     fhir::Coverage coverage;
     std::size_t threads = 1;
     std::size_t mostBytes = std::size_t{64} << 20;
@@ -29,6 +37,22 @@ struct StoredChart {
     fhir::Chart chart;
     fhir::Date asOf;
 };
+
+/// Where charts come from.
+struct ChartSource {
+    /// Hands out the inputs in their order until `take` says false. Called on one thread.
+    std::function<void(const std::function<bool(Input)>& take)> inputs;
+    /// Makes a chart of one. Called on worker threads. Errors: fhir::Error, and whatever else an input may bring about.
+    std::function<StoredChart(Input)> read;
+    /// Told the number of each input that was no chart, in their order, counted from 0.
+    std::function<void(std::size_t number)> onFailure = [](std::size_t) {};
+    std::size_t total = 0;  ///< how many inputs there are; 0 when nobody knows
+    std::size_t threads = 1;
+    bool progress = false;  ///< a person is watching standard error
+};
+
+/// The charts of files, folders and standard input. The options are copied.
+ChartSource storedCharts(const ChartOptions& options);
 
 /// How many inputs were charts, and how many could not be read.
 struct ChartCount {
@@ -44,7 +68,7 @@ using Finish = std::function<void()>;
 ///
 /// Inputs that cannot be read are counted and named on standard error, with their place and reason; the rest goes on.
 /// The same for a chart whose work throws.
-ChartCount forEachChart(const ChartOptions& options, const std::function<Finish(StoredChart)>& work,
+ChartCount forEachChart(const ChartSource& source, const std::function<Finish(StoredChart)>& work,
                         const std::function<bool()>& goOn);
 
 }  // namespace cds_hooks

@@ -4,7 +4,6 @@
 #include <array>
 #include <functional>
 #include <initializer_list>
-#include <set>
 
 #include "fhir/scan.h"
 #include "mapping/fact.h"
@@ -68,7 +67,7 @@ bool escapesLetters(std::string_view json) {
 
 }  // namespace
 
-GateCodes::GateCodes(const mapping::Vocabulary& vocabulary, const std::vector<rules::Trial>& trials) {
+std::set<std::size_t> gateFacts(const mapping::Vocabulary& vocabulary, const std::vector<rules::Trial>& trials) {
     std::set<std::size_t> facts;
     for (const rules::Trial& trial : trials) {
         for (const std::size_t criterion : trial.gate) collectFacts(trial, trial.criteria[criterion].when, facts);
@@ -83,6 +82,11 @@ GateCodes::GateCodes(const mapping::Vocabulary& vocabulary, const std::vector<ru
     facts.insert(further.begin(), further.end());
     // Read to tell the lineage of the others (ruling 2).
     if (const FactDefinition* other = vocabulary.find("bLymphoblasticLeukemia")) facts.insert(other->index);
+    return facts;
+}
+
+GateCodes::GateCodes(const mapping::Vocabulary& vocabulary, const std::vector<rules::Trial>& trials) {
+    const std::set<std::size_t> facts = gateFacts(vocabulary, trials);
     const bool areDiagnoses = std::all_of(facts.begin(), facts.end(),
                                           [&](std::size_t index) { return isDiagnosis(vocabulary.facts()[index]); });
     if (!areDiagnoses || opensForNothing(vocabulary, trials)) return;

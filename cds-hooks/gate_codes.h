@@ -2,6 +2,7 @@
 
 #include <bitset>
 #include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -11,6 +12,9 @@
 #include "rules/trial.h"
 
 namespace cds_hooks {
+
+/// The facts that the trials' gates ask for, and those that these are read from; as indices of the vocabulary.
+std::set<std::size_t> gateFacts(const mapping::Vocabulary& vocabulary, const std::vector<rules::Trial>& trials);
 
 /// The codes that say something about the facts of the trials' gates: a chart in which none of them stands, in any code
 /// system and any resource, opens no gate. Most charts are such, and this is told from their bytes alone.

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -22,6 +24,7 @@
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
+#include "cds-hooks/screen.h"
 #include "cds-hooks/screening.h"
 #include "cds-hooks/serve.h"
 #include "cds-hooks/store.h"
@@ -96,12 +99,117 @@ fhir::Coverage readCoverage(const std::vector<std::string>& types, const mapping
     return coverage;
 }
 
-bool hasCriterion(const cds_hooks::Knowledge& knowledge, const std::string& id) {
-    return std::any_of(knowledge.trials.begin(), knowledge.trials.end(), [&](const rules::Trial& trial) {
-        return trial.find(id) != nullptr || (id.starts_with(trial.id + '.') &&
-                                             trial.find(std::string_view(id).substr(trial.id.size() + 1)) != nullptr);
-    });
+/// The report that both replay and screen write.
+struct ReportWords {
+    std::string format;
+    std::vector<std::string> trials;
+    std::string explain;
+
+    void addTo(CLI::App& command) {
+        command.add_option("--format", format, "table, markdown or ndjson (default: table on a terminal, else ndjson)")
+            ->check(CLI::IsMember({"table", "markdown", "ndjson"}));
+        command.add_option("--trial", trials, "Only this trial; may be repeated")
+            ->delimiter(',')
+            ->allow_extra_args(false);
+        command.add_option("--explain", explain,
+                           "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
+    }
+
+    cds_hooks::ReportOptions options(bool isTerminal) const {
+        using cds_hooks::Format;
+        const Format chosen = format == "ndjson" || (format.empty() && !isTerminal) ? Format::ndjson
+                              : format == "markdown"                                ? Format::markdown
+                                                                                    : Format::table;
+        return {chosen, explain};
+    }
+};
+
+/// Whether `--explain` names a criterion, or nothing. False with a message.
+bool knowsCriterion(const cds_hooks::Knowledge& knowledge, const std::string& id) {
+    const bool known =
+        id.empty() || std::any_of(knowledge.trials.begin(), knowledge.trials.end(), [&](const rules::Trial& trial) {
+            return trial.find(id) != nullptr ||
+                   (id.starts_with(trial.id + '.') &&
+                    trial.find(std::string_view(id).substr(trial.id.size() + 1)) != nullptr);
+        });
+    if (!known) spdlog::error("--explain: no trial has a criterion '{}'", id);
+    return known;
 }
+
+/// What `screen` is asked for on the command line.
+struct ScreenWords {
+    cds_hooks::ScreenOptions options;
+    std::string patients;  ///< file
+    double timeout = 60;   ///< seconds
+
+    void addTo(CLI::App& command) {
+        command.add_option("--server", options.server, "Base of the FHIR R4 server, as https://ehr.example.org/fhir")
+            ->envname("CD7MATCH_SERVER")
+            ->required();
+        command.add_option("--patient", options.cohort.patients, "Id of a Patient; may be repeated")
+            ->delimiter(',')
+            ->allow_extra_args(false);
+        command.add_option("--patients", patients, "File with the ids of Patients, one a line")
+            ->check(CLI::ExistingFile);
+        command.add_option("--group", options.cohort.group, "Id of a Group: its members");
+        command.add_option("--list", options.cohort.list, "Id of a List: its patients");
+        command.add_flag("--disease", options.cohort.disease,
+                         "Everybody with a coded diagnosis of the trials, found by its codes");
+        command.add_option("--token", options.token, "Access token; better in the environment, where nobody sees it")
+            ->envname("CD7MATCH_TOKEN");
+        command.add_option("--client-id", options.client.clientId, "SMART Backend Services: the id registered for us")
+            ->envname("CD7MATCH_CLIENT_ID");
+        command
+            .add_option("--client-key", options.client.keyFile,
+                        "SMART Backend Services: file with our private key, a JWK with kid for ES384 or RS384")
+            ->envname("CD7MATCH_CLIENT_KEY")
+            ->check(CLI::ExistingFile);
+        command.add_option("--scope", options.client.scope, "SMART Backend Services: what is asked for")
+            ->capture_default_str();
+        command
+            .add_option("--ca", options.authorities,
+                        "Authorities (PEM) of its certificate; those of the system "
+                        "without it")
+            ->check(CLI::ExistingFile);
+        command.add_option("--concurrency", options.concurrency, "Patients that are read at a time")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 64));
+        command.add_option("--rate", options.rate, "Requests a second at most, all together; 0: no limit")
+            ->capture_default_str()
+            ->check(CLI::Range(0.0, 100'000.0));
+        command.add_option("--timeout", timeout, "Seconds that reading one patient may take")
+            ->capture_default_str()
+            ->check(CLI::Range(0.1, 3600.0));
+        command.add_option("--output", options.output, "File for the results (NDJSON), instead of standard output");
+        command.add_flag("--resume", options.resume, "Go on with the --output of a run that was interrupted");
+        command.add_option("--failed", options.failed,
+                           "File for the ids of patients who could not be read, as --patients takes them");
+        command.footer(
+            "Examples:\n"
+            "  cd7match screen --server http://localhost:8080/fhir --disease\n"
+            "  cd7match screen --server https://ehr.example.org/fhir --patient p1 --explain NCT07109518.inc.09a\n"
+            "  cd7match screen --server https://ehr.example.org/fhir --group g1 --client-id cd7match \\\n"
+            "      --client-key key.jwk --output screened.ndjson --failed failed.txt\n"
+            "  cd7match screen … --output screened.ndjson --resume      # after an interruption\n"
+            "A patient has a line when everything that the server offers was read; what it does not offer is not\n"
+            "covered. Exit status: 0 all were read, 2 usage, server or token, 3 some could not be read.");
+    }
+
+    /// Completes and checks the options. False with messages.
+    bool read() {
+        options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(timeout * 1000));
+        if (!patients.empty()) {
+            std::istringstream lines(cds_hooks::readFile(patients));
+            for (std::string line; std::getline(lines, line);) {
+                if (line.ends_with('\r')) line.pop_back();
+                if (!line.empty()) options.cohort.patients.push_back(line);
+            }
+        }
+        const std::vector<mapping::Problem> problems = cds_hooks::problemsOf(options);
+        for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
+        return problems.empty();
+    }
+};
 
 int checkTrials(const std::string& folder, const std::vector<std::string>& paths) {
     std::vector<cds_hooks::KnowledgeFile> files =
@@ -213,6 +321,7 @@ int run(int argc, char** argv) {
         "  cd7match replay charts.ndjson.gz --format ndjson > screened.ndjson\n"
         "  cd7match replay chart.json --explain NCT07109518.inc.09a\n"
         "  cd7match serve --port 8080\n"
+        "  cd7match screen --server http://localhost:8080/fhir --disease\n"
         "  cd7match trials questionnaire NCT07117305 --chart chart.json\n"
         "  cd7match trials check rules/trials/NCT07109518.json\n"
         "  cd7match audit charts/ --as-of latest\n"
@@ -264,14 +373,16 @@ int run(int argc, char** argv) {
 
     CLI::App* replay = app.add_subcommand("replay", "Evaluate stored FHIR Bundles");
     addChartOptions(*replay);
-    std::string format;
-    std::vector<std::string> trials;
-    std::string explain;
-    replay->add_option("--format", format, "table, markdown or ndjson (default: table on a terminal, else ndjson)")
-        ->check(CLI::IsMember({"table", "markdown", "ndjson"}));
-    replay->add_option("--trial", trials, "Only this trial; may be repeated")->delimiter(',')->allow_extra_args(false);
-    replay->add_option("--explain", explain,
-                       "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
+    ReportWords words;
+    words.addTo(*replay);
+
+    CLI::App* screen =
+        app.add_subcommand("screen", "Read patients from a FHIR server and evaluate them as replay does");
+    ScreenWords screening;
+    screening.addTo(*screen);
+    words.addTo(*screen);
+    screen->add_option("--as-of", asOf, "The day of the evaluation: YYYY-MM-DD, today, or latest")
+        ->capture_default_str();
 
     CLI::App* audit = app.add_subcommand(
         "audit", "Say how well the data of a site is understood: facts, codes, units, and codes that are not mapped");
@@ -401,26 +512,29 @@ int run(int argc, char** argv) {
             };
             return cds_hooks::serve(load, configuration.options());
         }
+        const bool terminal = isatty(STDOUT_FILENO) == 1;
+        const cds_hooks::EvaluationDay day{readAsOf(asOf), cds_hooks::today()};
+        if (screen->parsed()) {
+            cds_hooks::ScreenOptions& options = screening.options;
+            options.report = words.options(terminal && options.output.empty());
+            options.day = day;
+            options.progress = isatty(STDERR_FILENO) == 1;
+            if (!screening.read() || !keepTrials(*knowledge, words.trials) ||
+                !knowsCriterion(*knowledge, words.explain))
+                return usageOrKnowledgeError;
+            return cds_hooks::screenServer(*knowledge, options, std::cout);
+        }
         cds_hooks::ChartOptions charts;
         charts.paths = paths;
-        charts.asOf = readAsOf(asOf);
-        charts.today = cds_hooks::today();
+        charts.day = day;
         charts.coverage = readCoverage(covers, knowledge->vocabulary);
         charts.threads = threads;
         charts.mostBytes = mostMegabytes << 20U;
         charts.progress = isatty(STDERR_FILENO) == 1;
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
-        const bool terminal = isatty(STDOUT_FILENO) == 1;
-        const cds_hooks::Format replayFormat = format == "ndjson" || (format.empty() && !terminal)
-                                                   ? cds_hooks::Format::ndjson
-                                               : format == "markdown" ? cds_hooks::Format::markdown
-                                                                      : cds_hooks::Format::table;
-        if (!keepTrials(*knowledge, trials)) return usageOrKnowledgeError;
-        if (!explain.empty() && !hasCriterion(*knowledge, explain)) {
-            spdlog::error("--explain: no trial has a criterion '{}'", explain);
+        if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))
             return usageOrKnowledgeError;
-        }
-        return cds_hooks::replay(*knowledge, {charts, replayFormat, explain}, std::cout);
+        return cds_hooks::replay(*knowledge, {charts, words.options(terminal)}, std::cout);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error, std::cout, std::cerr);
         return status == 0 ? 0 : usageOrKnowledgeError;

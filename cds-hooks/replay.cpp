@@ -32,7 +32,7 @@ bool restsOnCoverage(const Screening& screening) {
     return false;
 }
 
-Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, StoredChart stored) {
+Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, StoredChart stored) {
     const Screening screening = screen(knowledge, std::move(stored.chart), stored.asOf);
     Replayed replayed;
     replayed.notCovered = restsOnCoverage(screening);
@@ -57,16 +57,20 @@ Replayed replayOne(const Knowledge& knowledge, const ReplayOptions& options, Sto
 
 }  // namespace
 
-int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
-    bool notCovered = false;
+namespace {
+
+/// `notCovered` becomes true when a verdict waits for what was not read.
+int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out,
+           bool& notCovered) {
     UnlockTally tally;
     const ChartCount count = forEachChart(
-        options.charts,
+        source,
         [&](StoredChart stored) -> Finish {
-            const auto replayed = std::make_shared<Replayed>(replayOne(knowledge, options, std::move(stored)));
+            const auto replayed = std::make_shared<Replayed>(reportOne(knowledge, options, std::move(stored)));
             return [&, replayed] {
                 notCovered = notCovered || replayed->notCovered;
                 out << replayed->text;
+                if (source.total > 0) out.flush();  // what a server was asked for is not asked for again
                 tally.add(replayed->unlocks);
             };
         },
@@ -79,10 +83,23 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
         spdlog::error("the output cannot be written");
         return 3;
     }
+    return count.failed > 0 ? 3 : 0;
+}
+
+}  // namespace
+
+int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out) {
+    bool notCovered = false;
+    return report(knowledge, options, source, out, notCovered);
+}
+
+int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
+    bool notCovered = false;
+    const int status = report(knowledge, options.report, storedCharts(options.charts), out, notCovered);
     if (notCovered && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
         spdlog::warn(
             "history could not be decided: say with --covers which resource types these charts hold completely");
-    return count.failed > 0 ? 3 : 0;
+    return status;
 }
 
 }  // namespace cds_hooks

@@ -10,17 +10,23 @@ namespace cds_hooks {
 
 enum class Format { table, markdown, ndjson };
 
-struct ReplayOptions {
-    ChartOptions charts;
+struct ReportOptions {
     Format format = Format::table;
-    std::string explain;  ///< a criterion id: print its explanation instead of the report
+    std::string explain{};  ///< a criterion id: print its explanation instead of the report
 };
 
-/// Evaluates stored charts and writes one report each to `out`, in the order of the input whatever the number of
-/// threads.
+struct ReplayOptions {
+    ChartOptions charts;
+    ReportOptions report;
+};
+
+/// Evaluates charts and writes one report each to `out`, in the order of the input whatever the number of threads.
 ///
 /// Inputs that cannot be evaluated are counted and named on standard error, with their place and reason; the rest goes
 /// on. Returns the exit status of the output contract: 0 when all were evaluated, 3 when some could not be.
+int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out);
+
+/// The same with stored charts, and a hint when nobody said what they hold completely.
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out);
 
 }  // namespace cds_hooks

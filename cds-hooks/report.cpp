@@ -185,7 +185,7 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
         .member("asOf", screening.facts.asOf.text())
         .name("source")
         .beginObject()
-        .member("file", origin.file);
+        .member(origin.url.empty() ? "file" : "url", origin.url.empty() ? origin.file : origin.url);
     if (origin.line > 0) writer.name("line").number(origin.line);
     writer.endObject().member("program", programVersion()).member("knowledge", knowledge.digest);
     if (screening.facts.deceased) writer.name("deceased").boolean(true);

@@ -16,6 +16,7 @@
 #include "fhir/bundle.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
+#include "fhir/searchset.h"
 
 namespace cds_hooks {
 
@@ -72,10 +73,9 @@ struct Wanted {
 
 /// What a hook's prefetch holds: where the resources are, what of each type was sent, and what could be fetched.
 struct Prefetch {
-    std::vector<fhir::Source> sources;  ///< the Patient first, if there is one
+    fhir::Searchsets sets;  ///< the Patient first, if there is one
     fhir::Coverage coverage;
     std::vector<Wanted> wanted;
-    std::vector<std::shared_ptr<const fhir::json::Document>> pages;
     bool hasPatient = false;
     bool anythingElse = false;
 
@@ -112,7 +112,7 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
     if (patient.value) {
         if (patient.value["id"].text() != patientId)
             throw Refusal{412, "conflict", patient.path + " is not the patient of context.patientId"};
-        result.sources.push_back(patient);
+        result.sets.sources.push_back(patient);
         result.hasPatient = true;
     }
     std::vector<std::string> known;
@@ -139,7 +139,7 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
                 if (value["resourceType"].text() != "Bundle") break;
                 const Value next = fhir::nextLink(value);
                 covered = next || fhir::withholds(value) ? Covered::partly : Covered::completely;
-                result.sources.push_back({value, "prefetch." + expected.key});
+                result.sets.sources.push_back({value, "prefetch." + expected.key});
                 // What the first page withholds, further ones do not bring.
                 if (next && !fhir::withholds(value, true))
                     result.wanted.push_back({&expected, {std::string(next["url"].text()), true}});
@@ -159,7 +159,7 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
         const bool isKnown = std::find(known.begin(), known.end(), key) != known.end();
         const std::string_view type = value["resourceType"].text();
         if (isKnown || type.empty() || type == "Patient" || type == "OperationOutcome") continue;
-        result.sources.push_back({value, "prefetch." + std::string(key)});
+        result.sets.sources.push_back({value, "prefetch." + std::string(key)});
         result.anythingElse = true;
     }
     std::erase_if(result.wanted, [](const Wanted& wanted) { return wanted.query.text.empty(); });
@@ -174,29 +174,18 @@ void addFetched(Prefetch& prefetch, const Wanted& wanted, const fhir::SearchResu
         if (fetched.outcome != Outcome::complete) return;
         const Value patient = fetched.pages.front()->root();
         if (patient["resourceType"].text() != "Patient" || patient["id"].text() != patientId) return;
-        prefetch.sources.insert(prefetch.sources.begin(), {patient, "fhirServer.patient"});
-        prefetch.pages.push_back(fetched.pages.front());
+        prefetch.sets.sources.insert(prefetch.sets.sources.begin(), {patient, "fhirServer.patient"});
+        prefetch.sets.pages.push_back(fetched.pages.front());
         prefetch.hasPatient = true;
         return;
     }
     if (fetched.outcome == Outcome::failed) return;
-    Covered covered = fetched.outcome == Outcome::complete ? Covered::completely : Covered::partly;
-    std::size_t page = 0;
-    for (const auto& document : fetched.pages) {
-        const Value bundle = document->root();
-        if (bundle["resourceType"].text() != "Bundle") {
-            covered = Covered::partly;  // whatever it is, it is not what was asked for
-            continue;
-        }
-        if (fhir::withholds(bundle, fetched.pages.size() > 1 || wanted.query.isPage)) covered = Covered::partly;
-        prefetch.sources.push_back({bundle, "fhirServer." + wanted.expected->key + '[' + std::to_string(page++) + ']',
-                                    fetched.outcome == Outcome::complete});
-        prefetch.pages.push_back(document);
-    }
-    prefetch.anythingElse = prefetch.anythingElse || page > 0;
-    prefetch.cover(*wanted.expected, covered);
+    const std::size_t before = prefetch.sets.sources.size();
+    prefetch.cover(*wanted.expected,
+                   prefetch.sets.add(fetched, "fhirServer." + wanted.expected->key, wanted.query.isPage));
+    prefetch.anythingElse = prefetch.anythingElse || prefetch.sets.sources.size() > before;
     if (!wanted.query.isPage || fetched.outcome != Outcome::complete) return;
-    for (fhir::Source& source : prefetch.sources) {
+    for (fhir::Source& source : prefetch.sets.sources) {
         if (source.path == "prefetch." + wanted.expected->key) source.isPage = true;
     }
 }
@@ -388,12 +377,12 @@ Answer respondToHook(const Knowledge& knowledge, const Service& service, std::st
             return nothing;
         }
         fhir::Chart chart =
-            fhir::readChart(hook.document, prefetch.sources, std::move(prefetch.coverage), hook.patientId);
-        chart.pages = std::move(prefetch.pages);
+            fhir::readChart(hook.document, prefetch.sets.sources, std::move(prefetch.coverage), hook.patientId);
+        chart.pages = std::move(prefetch.sets.pages);
         DraftOrders drafts;
         if (!service.orders.empty())
-            drafts =
-                draftOrders(hook.document->root(), service, prefetch.sources.front(), hook.patientId, hook.document);
+            drafts = draftOrders(hook.document->root(), service, prefetch.sets.sources.front(), hook.patientId,
+                                 hook.document);
         const fhir::Chart recorded = drafts.orders.empty() ? fhir::Chart() : chart;
         const Screening screening = screen(knowledge, std::move(chart), asOf);
         for (const rules::Evaluation& evaluation : screening.evaluations)

@@ -17,14 +17,10 @@
 
 namespace cds_hooks {
 
-namespace {
-
 std::int64_t secondsSince1970() {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     return seconds.time_since_epoch().count();
 }
-
-}  // namespace
 
 fhir::Date today() {
     return fhir::Date::ofDays(static_cast<std::int32_t>(secondsSince1970() / secondsPerDay));

@@ -22,7 +22,8 @@ struct ServeOptions {
     std::string throttleSecret;  ///< file with at least Throttle::shortestSecret bytes
 };
 
-/// The current day in UTC. The edge of the program asks; nothing inside it does.
+/// What time it is, and the current day in UTC. The edge of the program asks; nothing inside it does.
+std::int64_t secondsSince1970();
 fhir::Date today();
 
 /// What stays while the rest is exchanged: the memory for tokens, and the counters.

@@ -12,6 +12,7 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "fhir/bundle.h"
@@ -24,19 +25,52 @@ namespace {
 struct Body {
     std::string text;
     std::size_t most = 0;
+    const BodySink* sink = nullptr;  ///< of an answer with status 200
+    CURL* handle = nullptr;
 };
 
 std::size_t receive(char* data, std::size_t size, std::size_t count, void* target) {
     Body& body = *static_cast<Body*>(target);
     const std::size_t bytes = size * count;
+    if (body.sink != nullptr) {
+        long status = 0;
+        curl_easy_getinfo(body.handle, CURLINFO_RESPONSE_CODE, &status);
+        if (status == 200) return (*body.sink)({data, bytes}) ? bytes : 0;
+    }
     if (body.text.size() + bytes > body.most) return 0;  // ends the transfer
     body.text.append(data, bytes);
     return bytes;
 }
 
+std::size_t receiveHeader(char* data, std::size_t size, std::size_t count, void* target) {
+    auto& headers = *static_cast<std::map<std::string, std::string, std::less<>>*>(target);
+    const std::string_view line(data, size * count);
+    const auto colon = line.find(':');
+    if (colon == std::string_view::npos) return line.size();
+    std::string name(line.substr(0, colon));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const auto begin = line.find_first_not_of(" \t", colon + 1);
+    const auto end = line.find_last_not_of(" \t\r\n");
+    headers[std::move(name)] =
+        begin == std::string_view::npos || end < begin ? "" : line.substr(begin, end - begin + 1);
+    return line.size();
+}
+
 struct Close {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
 };
+struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using HeaderList = std::unique_ptr<curl_slist, FreeList>;
+
+void addHeader(HeaderList& headers, const std::string& line) {
+    curl_slist* const longer = curl_slist_append(headers.get(), line.c_str());
+    if (longer == nullptr) throw std::bad_alloc();
+    static_cast<void>(headers.release());
+    headers.reset(longer);
+}
 
 bool isPrivate4(std::uint32_t address) {
     struct Block {
@@ -107,14 +141,26 @@ void initialiseCurl() {
 
 }  // namespace
 
-std::string get(const std::string& url, const FetchLimits& limits) {
+HttpResponse exchange(const HttpRequest& request, const FetchLimits& limits, const BodySink& sink) {
     initialiseCurl();
     const std::unique_ptr<CURL, Close> handle(curl_easy_init());
     if (handle == nullptr) throw Error("", "the client cannot be set up");
-    Body body;
-    body.most = limits.bytes;
-    curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
-    curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, "https");
+    Body body{{}, limits.bytes, sink ? &sink : nullptr, handle.get()};
+    HttpResponse response;
+    HeaderList headers;
+    for (const std::string& line : request.headers) addHeader(headers, line);
+    if (!request.body.empty()) {
+        addHeader(headers, "Expect:");
+        curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+        curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, request.body.data());
+    }
+    curl_easy_setopt(handle.get(), CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
+    curl_easy_setopt(handle.get(), CURLOPT_HEADERFUNCTION, &receiveHeader);
+    curl_easy_setopt(handle.get(), CURLOPT_HEADERDATA, &response.headers);
+    curl_easy_setopt(handle.get(), CURLOPT_ACCEPT_ENCODING, "gzip");
+    curl_easy_setopt(handle.get(), CURLOPT_URL, request.url.c_str());
+    curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, limits.mayBePlain ? "https,http" : "https");
     curl_easy_setopt(handle.get(), CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle.get(), CURLOPT_QUICK_EXIT, 1L);
@@ -128,8 +174,33 @@ std::string get(const std::string& url, const FetchLimits& limits) {
     if (result != CURLE_OK) throw Error("", curl_easy_strerror(result));
     long status = 0;
     curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200) throw Error("", "the answer is " + std::to_string(status));
-    return std::move(body.text);
+    response.status = static_cast<int>(status);
+    response.body = std::move(body.text);
+    return response;
+}
+
+std::string get(const std::string& url, const FetchLimits& limits) {
+    HttpResponse response = exchange({url}, limits);
+    if (response.status != 200) throw Error("", "the answer is " + std::to_string(response.status));
+    return std::move(response.body);
+}
+
+std::string percentEncoded(const std::string& text) {
+    const std::unique_ptr<char, void (*)(void*)> encoded(
+        curl_easy_escape(nullptr, text.c_str(), static_cast<int>(text.size())), curl_free);
+    if (encoded == nullptr) throw std::bad_alloc();
+    return encoded.get();
+}
+
+std::chrono::steady_clock::time_point Pace::reserve() {
+    const std::scoped_lock lock(mutex_);
+    const auto turn = std::max(next_, std::chrono::steady_clock::now());
+    next_ = turn + interval_;
+    return turn;
+}
+
+void Pace::await() {
+    std::this_thread::sleep_until(reserve());
 }
 
 std::string_view Query::what() const {
@@ -172,9 +243,6 @@ using Outcome = SearchResult::Outcome;
 
 struct CloseMulti {
     void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
-struct FreeList {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
 /// A query as it is sent: the characters that addresses do not hold are escaped, escapes stay.
@@ -225,17 +293,22 @@ public:
     SearchResult& result() { return result_; }
 
     void start(CURLM* multi, Clock::time_point deadline) {
-        body_ = {{}, options_.bytes};
+        if (options_.pace != nullptr && !hasTurn_) {
+            hasTurn_ = true;
+            due_ = options_.pace->reserve();
+            if (due_ > Clock::now()) return;
+        }
+        body_ = {{}, options_.bytes, nullptr, nullptr};
         handle_.reset(curl_easy_init());
         headers_.reset();
         if (handle_ == nullptr) return finish(Outcome::failed, "the client cannot be set up");
         CURL* const handle = handle_.get();
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-        addHeader("Accept: application/fhir+json");
-        if (!options_.token.empty()) addHeader("Authorization: Bearer " + options_.token);
+        addHeader(headers_, "Accept: application/fhir+json");
+        if (!options_.token.empty()) addHeader(headers_, "Authorization: Bearer " + options_.token);
         if (!form_.empty()) {
-            addHeader("Content-Type: application/x-www-form-urlencoded");
-            addHeader("Expect:");
+            addHeader(headers_, "Content-Type: application/x-www-form-urlencoded");
+            addHeader(headers_, "Expect:");
             curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(form_.size()));
             curl_easy_setopt(handle, CURLOPT_POSTFIELDS, form_.data());
         }
@@ -264,7 +337,9 @@ public:
         curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
         curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retryAfter);
         detach();
-        if (code != CURLE_OK) return finish(Outcome::failed, reasonOf(code));
+        hasTurn_ = false;
+        result_.status = static_cast<int>(status);
+        if (code != CURLE_OK) return fail(reasonOf(code));
         if (status == 429 || status == 502 || status == 503 || status == 504) {
             const auto pause = std::max<std::chrono::milliseconds>(std::chrono::seconds(retryAfter), backOff_);
             backOff_ *= 2;
@@ -273,12 +348,12 @@ public:
                 return;
             }
         }
+        if (status == 408 || status == 429 || status >= 500) return fail("the answer is " + std::to_string(status));
         if (status != 200) return finish(Outcome::failed, "the answer is " + std::to_string(status));
         try {
             json::Limits limits;
             limits.bytes = options_.bytes;
-            auto page =
-                std::make_shared<const json::Document>(std::move(body_.text), json::Selection::elements, limits);
+            auto page = std::make_shared<const json::Document>(std::move(body_.text), options_.selection, limits);
             checkAnswer(page->root());
             const json::Value next = nextLink(page->root());
             std::string address(next["url"].text());
@@ -292,8 +367,15 @@ public:
             due_ = Clock::now();
         } catch (const Error& error) {
             // A message of the parser may name a place, never a value.
-            finish(Outcome::failed, error.path().empty() ? error.what() : "the answer is not JSON");
+            if (!error.path().empty()) return fail("the answer is not JSON");
+            finish(Outcome::failed, error.what());
         }
+    }
+
+    /// Nothing came of it, and later something may.
+    void fail(std::string reason) {
+        result_.isTransient = true;
+        finish(Outcome::failed, std::move(reason));
     }
 
     /// With pages in hand a failure leaves the query incomplete.
@@ -311,13 +393,6 @@ private:
         return curl_easy_strerror(code);
     }
 
-    void addHeader(const std::string& line) {
-        curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
-        if (longer == nullptr) throw std::bad_alloc();
-        static_cast<void>(headers_.release());
-        headers_.reset(longer);
-    }
-
     void detach() {
         if (multi_ != nullptr) curl_multi_remove_handle(multi_, handle_.get());
         multi_ = nullptr;
@@ -327,11 +402,12 @@ private:
     std::string url_;
     std::string form_;
     Body body_;
-    std::unique_ptr<curl_slist, FreeList> headers_;
+    HeaderList headers_;
     std::unique_ptr<CURL, Close> handle_;
     CURLM* multi_ = nullptr;
     SearchResult result_;
     bool done_ = false;
+    bool hasTurn_ = false;
     Clock::time_point due_ = Clock::now();
     std::chrono::milliseconds backOff_{50};
 };
@@ -347,6 +423,8 @@ std::vector<SearchResult> search(const std::vector<Query>& queries, const Search
     initialiseCurl();
     // Connections are kept from one call of a thread to the next.
     thread_local const std::unique_ptr<CURLM, CloseMulti> multi(curl_multi_init());
+    if (multi != nullptr)
+        curl_multi_setopt(multi.get(), CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(options.connections));
     const Clock::time_point deadline = Clock::now() + options.deadline;
     std::vector<std::unique_ptr<Transfer>> transfers;
     for (const Query& query : queries) {
@@ -361,7 +439,7 @@ std::vector<SearchResult> search(const std::vector<Query>& queries, const Search
         for (const auto& transfer : transfers) {
             if (transfer->isDone()) continue;
             if (now >= deadline) {
-                transfer->finish(Outcome::failed, "there was no answer in time");
+                transfer->fail("there was no answer in time");
                 continue;
             }
             if (!transfer->isRunning() && transfer->due() <= now) transfer->start(multi.get(), deadline);

@@ -2,7 +2,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +21,51 @@ struct FetchLimits {
     std::chrono::milliseconds connect{1000};
     std::chrono::milliseconds deadline{3000};  ///< for all of it
     std::string caFile;                        ///< certificates that are believed; those of the system when empty
+    bool mayBePlain = false;                   ///< whether http is spoken too
 };
 
-/// The body of a GET over https. Redirects are not followed, certificates are verified, nothing but https is spoken.
-/// Errors: Error with the reason, for every answer but 200 and everything beyond the limits; it does not name the
-/// address.
+struct HttpRequest {
+    std::string url;
+    std::string method = "GET";
+    std::vector<std::string> headers{};  ///< as "Accept: application/json"
+    std::string body{};
+};
+
+struct HttpResponse {
+    int status = 0;
+    std::map<std::string, std::string, std::less<>> headers{};  ///< names in lower case
+    std::string body{};
+};
+
+/// Takes the body of an answer with status 200 piece by piece instead; false ends the transfer.
+using BodySink = std::function<bool(std::string_view piece)>;
+
+/// One request and its answer, whatever its status. Redirects are not followed, certificates are verified, nothing but
+/// https is spoken, or http where it may be. Errors: Error with the reason when there is no answer, or one beyond the
+/// limits; it does not name the address.
+HttpResponse exchange(const HttpRequest& request, const FetchLimits& limits, const BodySink& sink = {});
+
+/// The body of a GET. Errors: as above, and for every answer but 200.
 std::string get(const std::string& url, const FetchLimits& limits);
+
+/// A text as it stands in a form or a query (application/x-www-form-urlencoded).
+std::string percentEncoded(const std::string& text);
+
+/// Gives requests their turn, so that a server gets no more than so many a second. Safe to use from many threads.
+class Pace {
+public:
+    explicit Pace(double perSecond) : interval_(static_cast<std::int64_t>(1e9 / perSecond)) {}
+
+    /// When the next request may begin.
+    std::chrono::steady_clock::time_point reserve();
+    /// Waits until then.
+    void await();
+
+private:
+    std::chrono::nanoseconds interval_;
+    std::mutex mutex_;
+    std::chrono::steady_clock::time_point next_;
+};
 
 /// A FHIR server that may be asked, and what asking it may cost.
 struct SearchOptions {
@@ -35,6 +78,9 @@ struct SearchOptions {
     bool privateNetwork =
         false;           ///< whether loopback, link-local and private addresses are connected to, and http spoken
     std::string caFile;  ///< certificates that are believed; those of the system when empty
+    std::size_t connections = 0;  ///< at a time, for one call; 0: as many as there are queries
+    std::shared_ptr<Pace> pace{};
+    json::Selection selection = json::Selection::elements;  ///< what of the answers is kept
 };
 
 /// One thing to ask a FHIR server for.
@@ -54,7 +100,9 @@ struct SearchResult {
         failed,
     };
     Outcome outcome = Outcome::failed;
-    std::string reason;  ///< why it is not complete; names no address, query or person
+    std::string reason;        ///< why it is not complete; names no address, query or person
+    int status = 0;            ///< of the last answer; 0 when there was none
+    bool isTransient = false;  ///< not complete, and later it may be: no answer, a busy server, or a broken one
     std::vector<std::shared_ptr<const json::Document>> pages;
 };
 

@@ -64,9 +64,9 @@ Run replay(const std::vector<std::string>& paths, std::size_t threads = 1, std::
     spdlog::set_default_logger(logger);
     cds_hooks::ReplayOptions options;
     options.charts.paths = paths;
-    options.format = cds_hooks::Format::ndjson;
-    options.charts.asOf = support::day("2025-11-13");
-    options.charts.today = support::day("2025-11-13");
+    options.report.format = cds_hooks::Format::ndjson;
+    options.charts.day.asOf = support::day("2025-11-13");
+    options.charts.day.today = support::day("2025-11-13");
     options.charts.threads = threads;
     options.charts.mostBytes = mostBytes;
     std::ostringstream out;
@@ -269,8 +269,8 @@ TEST_CASE("latest takes the newest date in the chart") {
              R"({"resourceType":"Condition","id":"c","recordedDate":"2018-01-01"})"}));
     cds_hooks::ReplayOptions options;
     options.charts.paths = {path};
-    options.format = cds_hooks::Format::ndjson;
-    options.charts.today = support::day("2026-01-01");
+    options.report.format = cds_hooks::Format::ndjson;
+    options.charts.day.today = support::day("2026-01-01");
     std::ostringstream out;
     CHECK_EQ(cds_hooks::replay(support::knowledge(), options, out), 0);
     CHECK_NE(out.str().find("\"asOf\":\"2019-03-05\""), std::string::npos);
@@ -288,9 +288,9 @@ TEST_CASE("a table of several charts ends with what one test would unlock, NDJSO
     const auto table = [&](const std::vector<std::string>& paths, cds_hooks::Format format, std::size_t threads) {
         cds_hooks::ReplayOptions options;
         options.charts.paths = paths;
-        options.format = format;
+        options.report.format = format;
         options.charts.threads = threads;
-        options.charts.asOf = options.charts.today = support::day("2025-11-13");
+        options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
         std::ostringstream out;
         CHECK(cds_hooks::replay(support::knowledge(), options, out) == 0);
         return out.str();

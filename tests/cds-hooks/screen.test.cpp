@@ -1,0 +1,437 @@
+#include "cds-hooks/screen.h"
+
+#include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cds-hooks/server_charts.h"
+#include "fhir/error.h"
+#include "fhir/json.h"
+#include "tests/fhir_double.h"
+#include "tests/support.h"
+
+// Patients of a FHIR server are evaluated as if their Bundles had been stored.
+
+namespace {
+
+using cds_hooks::ScreenOptions;
+using fhir::json::Document;
+using fhir::json::Value;
+using support::FhirDouble;
+using support::FhirStub;
+using support::StubAnswer;
+using support::StubRequest;
+using namespace std::chrono_literals;
+
+struct Run {
+    int status = 0;
+    std::string out;
+    std::string log;
+
+    bool says(std::string_view text) const { return log.find(text) != std::string::npos; }
+};
+
+/// What it prints and logs; an exception is logged, and is status 2 as for the program.
+Run logged(const std::function<int(std::ostream&)>& action) {
+    std::ostringstream log;
+    auto before = spdlog::default_logger();
+    auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
+    logger->set_pattern("%v");
+    spdlog::set_default_logger(logger);
+    std::ostringstream out;
+    int status = 2;
+    try {
+        status = action(out);
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
+    }
+    spdlog::set_default_logger(before);
+    return {status, out.str(), log.str()};
+}
+
+ScreenOptions asking(const FhirDouble& server, const std::vector<std::string>& patients = {}) {
+    ScreenOptions options;
+    options.server = server.base();
+    options.cohort.patients = patients;
+    options.report.format = cds_hooks::Format::ndjson;
+    options.day.asOf = options.day.today = support::day("2025-11-13");
+    options.timeout = 5s;
+    return options;
+}
+
+Run screen(const ScreenOptions& options) {
+    return logged([&](std::ostream& out) { return cds_hooks::screenServer(support::knowledge(), options, out); });
+}
+
+/// The lines with their sources and issues left out, which say where a chart came from.
+std::vector<std::string> results(const std::string& ndjson) {
+    std::vector<std::string> lines;
+    std::istringstream stream(ndjson);
+    for (std::string line; std::getline(stream, line);) {
+        const Document document(line);
+        fhir::json::Writer writer;
+        writer.beginObject();
+        for (const auto [name, value] : document.root().members()) {
+            if (name != "source" && name != "issues") writer.name(name).value(value);
+        }
+        writer.endObject();
+        lines.emplace_back(writer.text());
+    }
+    return lines;
+}
+
+std::vector<std::string> patientsOf(const std::string& ndjson) {
+    std::vector<std::string> patients;
+    std::istringstream stream(ndjson);
+    for (std::string line; std::getline(stream, line);) patients.emplace_back(Document(line).root()["patient"].text());
+    return patients;
+}
+
+/// Where two texts begin to differ, with some of each.
+std::string difference(const std::string& found, const std::string& expected) {
+    const auto [at, other] = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
+    const auto from = static_cast<std::size_t>(at - found.begin());
+    const std::size_t begin = from < 80 ? 0 : from - 80;
+    return "…" + found.substr(begin, 200) + "…\ninstead of …" + expected.substr(begin, 200) + "…";
+}
+
+const std::filesystem::path stories = "fixtures/patients";
+
+std::string storedAs(const std::string& story) {
+    return (stories / story / "bundle.json").string();
+}
+
+Run replay(const std::string& file) {
+    cds_hooks::ReplayOptions options;
+    options.charts.paths = {file};
+    options.charts.coverage.setAll(fhir::Covered::completely);
+    options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
+    options.report.format = cds_hooks::Format::ndjson;
+    return logged([&](std::ostream& out) { return cds_hooks::replay(support::knowledge(), options, out); });
+}
+
+std::string person(const std::string& id, const std::string& code = "C92.02") {
+    return support::bundleOf(
+        {R"({"resourceType":"Patient","id":")" + id + R"(","gender":"male","birthDate":"1979-03-14"})",
+         R"({"resourceType":"Condition","id":"c-)" + id + R"(","clinicalStatus":{"coding":[{"code":"active"}]},
+             "code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":")" +
+             code + R"("}]},"subject":{"reference":"Patient/)" + id + R"("},"onsetDateTime":"2025-08-20"})"});
+}
+
+/// A new folder that is gone with the test.
+class Folder {
+public:
+    Folder() {
+        char name[] = "/tmp/cd7match-screen-XXXXXX";
+        REQUIRE(mkdtemp(name) != nullptr);
+        path_ = name;
+    }
+    ~Folder() { std::filesystem::remove_all(path_); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    std::filesystem::path operator/(const char* name) const { return path_ / name; }
+
+private:
+    std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("every story gives the same line from a server as from its Bundle, in one page or in many") {
+    std::size_t compared = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(stories)) {
+        const std::string story = entry.path().filename().string();
+        CAPTURE(story);
+        const Run stored = replay(storedAs(story));
+        // What a Bundle itself withholds, its resources on a server do not.
+        if (stored.out.empty() || stored.out.find("incomplete: ") != std::string::npos) continue;
+        const std::string patient = patientsOf(stored.out).at(0);
+        for (const std::size_t pageSize : {1000U, 2U}) {
+            CAPTURE(pageSize);
+            FhirDouble server({}, pageSize);
+            server.load(support::readFile(storedAs(story)));
+            const Run screened = screen(asking(server, {patient.substr(patient.find('/') + 1)}));
+            CHECK_EQ(screened.log, "");
+            CHECK_EQ(screened.status, 0);
+            const std::vector<std::string> expected = results(stored.out);
+            const std::vector<std::string> found = results(screened.out);
+            CHECK_EQ(found.size(), expected.size());
+            if (found != expected) FAIL_CHECK(difference(found.at(0), expected.at(0)));
+            CHECK_NE(screened.out.find(R"("source":{"url":")" + server.base() + "/Patient/"), std::string::npos);
+        }
+        ++compared;
+    }
+    CHECK_GT(compared, 80);
+}
+
+TEST_CASE("who is screened: by id, by Group, by List, or by a diagnosis of the trials") {
+    FhirDouble server;
+    for (const char* id : {"b", "a", "c"}) server.load(person(id));
+    server.load(person("healthy", "I10"));
+    server.load(person("undotted", "C9202"));
+    server.load(
+        support::bundleOf({R"({"resourceType":"Group","id":"g","member":[{"entity":{"reference":"Patient/c"}},
+             {"entity":{"reference":"Patient/a"},"inactive":true},{"entity":{"reference":")" +
+                               server.base() + R"(/Patient/healthy/_history/3"}},{"entity":{"reference":"Device/1"}},
+             {"entity":{"reference":"https://elsewhere.example.org/Patient/b"}},{"entity":{"reference":"Patient/c"}}]})",
+                           R"({"resourceType":"List","id":"l","entry":[{"item":{"reference":"Patient/b"}},
+             {"item":{"reference":"Patient/a"},"deleted":true},{"item":{"reference":"Observation/1"}}]})"}));
+    using Names = std::vector<std::string>;
+    CHECK(patientsOf(screen(asking(server, {"c", "a", "c"})).out) == Names{"Patient/c", "Patient/a"});
+    ScreenOptions group = asking(server);
+    group.cohort.group = "g";
+    CHECK(patientsOf(screen(group).out) == Names{"Patient/c", "Patient/healthy"});
+    ScreenOptions list = asking(server);
+    list.cohort.list = "l";
+    CHECK(patientsOf(screen(list).out) == Names{"Patient/b"});
+    ScreenOptions disease = asking(server);
+    disease.cohort.disease = true;
+    CHECK(patientsOf(screen(disease).out) == Names{"Patient/a", "Patient/b", "Patient/c", "Patient/undotted"});
+    for (const StubRequest& request : server.requests()) CHECK_LE(request.target.size(), 2000);
+
+    ScreenOptions nobody = asking(server);
+    nobody.cohort.group = "none";
+    const Run run = screen(nobody);
+    CHECK_EQ(run.status, 2);
+    CHECK(run.says(server.base() + ": the Group cannot be read: the answer is 404"));
+}
+
+TEST_CASE("every diagnosis that opens a gate is found by its code") {
+    const std::vector<std::string> codes = cds_hooks::diseaseCodes(support::knowledge());
+    const auto has = [&](const std::string& code) {
+        return std::find(codes.begin(), codes.end(), code) != codes.end();
+    };
+    for (const char* code :
+         {"C92.0", "C92.00", "C92.02", "C9202", "C92.A0", "C84.7A", "91861009", "277575008", "9837/3"})
+        CHECK_MESSAGE(has(code), std::string(code));
+    for (const char* code : {"I10", "C50.9", "C61", "C92.0-"}) CHECK_MESSAGE(!has(code), std::string(code));
+    // Whatever is asked for is in the bytes of the chart that the service would not call silent.
+    for (const std::string& code : codes)
+        CHECK_MESSAGE(support::knowledge().gateCodes.mayConcern(R"({"code":")" + code + "\"}"), code);
+}
+
+TEST_CASE("a patient who cannot be read is counted and named by his place, and the others are screened") {
+    const auto failing = [](const std::string& target, StubAnswer answer) {
+        return [target, answer](const StubRequest& request) -> std::optional<StubAnswer> {
+            if (request.target.find(target) == std::string::npos) return std::nullopt;
+            return answer;
+        };
+    };
+    struct Row {
+        std::string what;
+        std::string target;
+        StubAnswer answer;
+        const char* says;
+    };
+    const std::string outcome = R"({"resourceType":"OperationOutcome","issue":[{"severity":"error"}]})";
+    for (const Row& row : std::vector<Row>{
+             {"an unknown Patient", "/Patient/b", FhirStub::json(outcome, 404),
+              "the Patient could not be read: the answer is 404"},
+             {"somebody else", "/Patient/b", FhirStub::json(R"({"resourceType":"Patient","id":"x"})"),
+              "the Patient could not be read: the answer is somebody or something else"},
+             {"an error of the server", "Procedure?patient=b", FhirStub::json(outcome, 500),
+              "Procedure could not be read: the answer is 500"},
+             {"a busy server", "Procedure?patient=b", FhirStub::json(outcome, 429, "Retry-After: 60\r\n"),
+              "Procedure could not be read: the answer is 429"},
+             {"no first byte",
+              "Procedure?patient=b",
+              {FhirStub::json(outcome).bytes, 20s},
+              "Procedure could not be read: there was no answer in time"},
+             {"a connection reset in the middle",
+              "Procedure?patient=b",
+              {FhirStub::json(outcome).bytes.substr(0, 100), 0ms, 0ms, true},
+              "Procedure could not be read: "},
+             {"JSON that breaks off", "Procedure?patient=b", FhirStub::json(R"({"resourceType":"Bundle",)"),
+              "Procedure could not be read: the answer is not JSON"},
+         }) {
+        CAPTURE(row.what);
+        FhirDouble server(failing(row.target, row.answer));
+        for (const char* id : {"a", "b", "c"}) server.load(person(id));
+        const Folder folder;
+        ScreenOptions options = asking(server, {"a", "b", "c"});
+        options.timeout = 1s;
+        options.failed = folder / "failed.txt";
+        const Run run = screen(options);
+        CHECK_EQ(run.status, 3);
+        CHECK(patientsOf(run.out) == std::vector<std::string>{"Patient/a", "Patient/c"});
+        CHECK_MESSAGE(run.says(std::string("patient 2 of 3: ") + row.says), run.log);
+        CHECK(run.says("1 of 3 inputs could not be evaluated"));
+        CHECK_EQ(run.log.find("Patient/b"), std::string::npos);
+        CHECK_EQ(support::readFile((folder / "failed.txt").string()), "b\n");
+    }
+}
+
+TEST_CASE("what a server does not offer is not covered, and never none") {
+    const auto verdict = [](const Run& run) {
+        CHECK_EQ(run.status, 0);
+        const auto all = results(run.out);
+        REQUIRE_EQ(all.size(), 1);
+        return all.front();
+    };
+    FhirDouble whole;
+    whole.load(person("a"));
+    const std::string known = verdict(screen(asking(whole, {"a"})));
+    CHECK_EQ(known.find("not-covered"), std::string::npos);
+    for (const int status : {400, 401, 403, 404, 405, 410}) {
+        CAPTURE(status);
+        FhirDouble server([&](const StubRequest& request) -> std::optional<StubAnswer> {
+            if (!request.target.starts_with("/fhir/Procedure")) return std::nullopt;
+            return StubAnswer{"HTTP/1.1 " + std::to_string(status) +
+                              " No\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"};
+        });
+        server.load(person("a"));
+        CHECK_NE(verdict(screen(asking(server, {"a"}))).find("not-covered"), std::string::npos);
+    }
+    // Epic: a warning inside a 200.
+    FhirDouble partly([](const StubRequest& request) -> std::optional<StubAnswer> {
+        if (!request.target.starts_with("/fhir/Procedure")) return std::nullopt;
+        return FhirStub::json(
+            R"({"resourceType":"Bundle","type":"searchset","total":0,"entry":[{"search":{"mode":"outcome"},
+            "resource":{"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"suppressed",
+            "details":{"text":"Client not authorized for Procedure; results of this type have not been included."}}]}}]})");
+    });
+    partly.load(person("a"));
+    CHECK_NE(verdict(screen(asking(partly, {"a"}))).find("not-covered"), std::string::npos);
+}
+
+TEST_CASE("a Medication that is only referred to is fetched, wherever the reference leads on that server") {
+    for (const bool absolute : {false, true}) {
+        CAPTURE(absolute);
+        FhirDouble server;
+        server.load(person("a"));
+        server.load(support::bundleOf(
+            {R"({"resourceType":"MedicationRequest","id":"r","status":"active","intent":"order","authoredOn":"2025-11-12",
+                 "subject":{"reference":"Patient/a"},"medicationReference":{"reference":")" +
+                 (absolute ? server.base() + "/" : std::string()) + R"(Medication/m"}})",
+             R"({"resourceType":"Medication","id":"m","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"8640"}]}})"}));
+        const Run run = screen(asking(server, {"a"}));
+        CHECK_EQ(run.status, 0);
+        const std::vector<StubRequest> requests = server.requests();
+        CHECK_EQ(std::count_if(requests.begin(), requests.end(),
+                               [](const StubRequest& request) { return request.target == "/fhir/Medication?_id=m"; }),
+                 1);
+        CHECK_NE(run.out.find("MedicationRequest/r"), std::string::npos);
+    }
+}
+
+TEST_CASE("a run that was interrupted goes on with its output, and ends with the same bytes") {
+    FhirDouble server;
+    std::vector<std::string> ids;
+    for (char id = 'a'; id <= 'h'; ++id) {
+        ids.emplace_back(1, id);
+        server.load(person(ids.back()));
+    }
+    const Folder folder;
+    ScreenOptions options = asking(server, ids);
+    options.output = folder / "out.ndjson";
+    CHECK_EQ(screen(options).status, 0);
+    const std::string whole = support::readFile(options.output.string());
+    CHECK_EQ(patientsOf(whole).size(), 8);
+    options.resume = true;
+    for (const std::size_t size :
+         {whole.size() / 3, whole.size() / 2, whole.size() - 1, std::size_t{0}, whole.size()}) {
+        CAPTURE(size);
+        std::ofstream(options.output) << whole.substr(0, size);
+        CHECK_EQ(screen(options).status, 0);
+        CHECK(support::readFile(options.output.string()) == whole);
+    }
+    std::ofstream(options.output) << "{\"patient\":\"Patient/a\",\"knowledge\":\"0123\"}\n";
+    const Run other = screen(options);
+    CHECK_EQ(other.status, 2);
+    CHECK(other.says("line 1: was made with knowledge 0123"));
+    std::ofstream(options.output) << "shopping list\n";
+    CHECK(screen(options).says("line 1: is no result"));
+    CHECK_EQ(support::readFile(options.output.string()), "shopping list\n");
+}
+
+TEST_CASE("what cannot work is said in one sentence before anybody is screened") {
+    FhirDouble server;
+    server.load(person("a"));
+    ScreenOptions elsewhere = asking(server, {"a"});
+    elsewhere.server += "/nowhere";
+    CHECK(screen(elsewhere).says(elsewhere.server + ": there is no FHIR R4 server: its metadata is answered with 404"));
+    elsewhere.server = "http://127.0.0.1:9/fhir";
+    CHECK(screen(elsewhere).says("http://127.0.0.1:9/fhir: there is no FHIR R4 server: "));
+    FhirDouble old([](const StubRequest& request) -> std::optional<StubAnswer> {
+        if (request.target != "/fhir/metadata") return std::nullopt;
+        return FhirStub::json(R"({"resourceType":"CapabilityStatement","fhirVersion":"3.0.2"})");
+    });
+    CHECK(screen(asking(old, {"a"})).says("it speaks FHIR 3.0.2, and 4.0 is needed"));
+
+    const auto problems = [](const ScreenOptions& options) {
+        std::string text;
+        for (const mapping::Problem& problem : cds_hooks::problemsOf(options)) text += problem.text() + '\n';
+        return text;
+    };
+    ScreenOptions sound = asking(server, {"a"});
+    CHECK_EQ(problems(sound), "");
+    ScreenOptions wrong = asking(server);
+    wrong.server = "ehr.example.org/";
+    wrong.cohort.group = "g";
+    wrong.cohort.disease = true;
+    wrong.client.clientId = "x";
+    wrong.token = "t";
+    wrong.resume = true;
+    CHECK_EQ(problems(wrong),
+             "--server: 'ehr.example.org/' is not an address without a slash at its end, as "
+             "https://ehr.example.org/fhir\n"
+             "--patient, --group, --list, --disease: exactly one of them says who is screened\n"
+             "--client-id: goes with --client-key\n"
+             "--token: does not go with --client-id\n"
+             "--resume: needs --output, the file to go on with\n");
+    ScreenOptions clear = asking(server, {"a"});
+    clear.server = "http://ehr.example.org/fhir";
+    clear.token = "t";
+    CHECK_NE(problems(clear).find("a token would be sent over http in the clear"), std::string::npos);
+    clear.server = "http://127.0.0.1.evil.example.org/fhir";
+    CHECK_NE(problems(clear).find("in the clear"), std::string::npos);
+}
+
+TEST_CASE("a token is sent with every request, and to nobody else") {
+    FhirDouble elsewhere;
+    std::string away;
+    FhirDouble server([&](const StubRequest& request) -> std::optional<StubAnswer> {
+        if (request.headers.count("authorization") == 0 || request.headers.at("authorization") != "Bearer s3cret")
+            return FhirStub::json("{}", 401);
+        if (!request.target.starts_with("/fhir/Observation")) return std::nullopt;
+        return FhirStub::json(R"({"resourceType":"Bundle","link":[{"relation":"next","url":")" + away + R"("}]})");
+    });
+    away = elsewhere.base() + "/Observation?page=2";
+    server.load(person("a"));
+    ScreenOptions options = asking(server, {"a"});
+    options.token = "s3cret";
+    const Run run = screen(options);
+    CHECK_EQ(run.status, 0);
+    CHECK_EQ(elsewhere.connections(), 0);
+    CHECK_EQ((run.out + run.log).find("s3cret"), std::string::npos);
+    options.token = "wrong";
+    const Run refused = screen(options);
+    CHECK_EQ(refused.status, 2);
+    CHECK(refused.says("its metadata is answered with 401"));
+}
+
+TEST_CASE("a server gets no more requests a second than it should") {
+    FhirDouble server;
+    server.load(person("a"));
+    ScreenOptions options = asking(server, {"a"});
+    options.rate = 40;
+    const auto started = std::chrono::steady_clock::now();
+    CHECK_EQ(screen(options).status, 0);
+    const auto took = std::chrono::steady_clock::now() - started;
+    const std::size_t requests = server.requests().size();
+    CHECK_GE(requests, 17);
+    CHECK_GE(took, (requests - 1) * 25ms - 10ms);
+}
