@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -184,12 +185,21 @@ struct ScreenWords {
         command.add_flag("--resume", options.resume, "Go on with the --output of a run that was interrupted");
         command.add_option("--failed", options.failed,
                            "File for the ids of patients who could not be read, as --patients takes them");
+        const std::map<std::string, cds_hooks::WriteBack> kinds{{"list", cds_hooks::WriteBack::list},
+                                                                {"task", cds_hooks::WriteBack::task}};
+        command
+            .add_option("--write", options.write,
+                        "Leave on the server: list, a List of ResearchSubjects for each trial; task, a Task for each "
+                        "patient and trial")
+            ->transform(CLI::Transformer(kinds, CLI::ignore_case).description("{list,task}"));
+        command.add_option("--run", options.run, "With --write: the name of this run (default: the day)");
         command.footer(
             "Examples:\n"
             "  cd7match screen --server http://localhost:8080/fhir --disease\n"
             "  cd7match screen --server https://ehr.example.org/fhir --patient p1 --explain NCT07109518.inc.09a\n"
             "  cd7match screen --server https://ehr.example.org/fhir --group g1 --client-id cd7match \\\n"
             "      --client-key key.jwk --output screened.ndjson --failed failed.txt\n"
+            "  cd7match screen --server https://ehr.example.org/fhir --disease --write list\n"
             "  cd7match screen … --output screened.ndjson --resume      # after an interruption\n"
             "A patient has a line when everything that the server offers was read; what it does not offer is not\n"
             "covered. Exit status: 0 all were read, 2 usage, server or token, 3 some could not be read.");

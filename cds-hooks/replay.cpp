@@ -20,7 +20,19 @@ struct Replayed {
     std::string text;
     bool notCovered = false;
     std::vector<Unlock> unlocks;
+    std::vector<Candidate> candidates;
 };
+
+Candidate candidateOf(const Screening& screening, const rules::Evaluation& evaluation) {
+    Candidate candidate{evaluation.trial, std::string(screening.chart.patient.id), evaluation.status, {}};
+    std::string missing;
+    for (const rules::Missing& each : evaluation.missing)
+        missing += (missing.empty() ? "" : ", ") + each.fact->label;
+    candidate.summary = evaluation.trial->id + ": " + std::string(rules::word(evaluation.status)) + " as of " +
+                        screening.facts.asOf.text() + (missing.empty() ? "" : "; missing: " + missing) + "; " +
+                        std::to_string(evaluation.asks.size()) + " question(s) for a person";
+    return candidate;
+}
 
 bool restsOnCoverage(const Screening& screening) {
     for (const rules::Evaluation& evaluation : screening.evaluations) {
@@ -36,7 +48,12 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
     const Screening screening = screen(knowledge, std::move(stored.chart), stored.asOf);
     Replayed replayed;
     replayed.notCovered = restsOnCoverage(screening);
-    replayed.unlocks = unlocks(suggested(screening));
+    const std::vector<const rules::Evaluation*> trials = suggested(screening);
+    replayed.unlocks = unlocks(trials);
+    if (options.onCandidate) {
+        for (const rules::Evaluation* evaluation : trials)
+            replayed.candidates.push_back(candidateOf(screening, *evaluation));
+    }
     if (!options.explain.empty()) {
         replayed.text = stored.origin.text() + '\n' + explanation(screening, options.explain);
         return replayed;
@@ -55,10 +72,6 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
     return replayed;
 }
 
-}  // namespace
-
-namespace {
-
 /// `notCovered` becomes true when a verdict waits for what was not read.
 int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out,
            bool& notCovered) {
@@ -72,6 +85,7 @@ int report(const Knowledge& knowledge, const ReportOptions& options, const Chart
                 out << replayed->text;
                 if (source.total > 0) out.flush();  // what a server was asked for is not asked for again
                 tally.add(replayed->unlocks);
+                for (const Candidate& candidate : replayed->candidates) options.onCandidate(candidate);
             };
         },
         [&] { return static_cast<bool>(out); });

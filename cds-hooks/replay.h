@@ -1,18 +1,30 @@
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <string>
 
 #include "cds-hooks/charts.h"
 #include "cds-hooks/knowledge.h"
+#include "rules/evaluate.h"
 
 namespace cds_hooks {
 
 enum class Format { table, markdown, ndjson };
 
+/// A patient for whom a trial is suggested.
+struct Candidate {
+    const rules::Trial* trial = nullptr;
+    std::string patientId;
+    rules::Status status = rules::Status::potentialCandidate;
+    std::string summary;  ///< for a coordinator: what is missing and asked; no more of the patient
+};
+
 struct ReportOptions {
     Format format = Format::table;
     std::string explain{};  ///< a criterion id: print its explanation instead of the report
+    /// Told every candidate, in the order of the charts.
+    std::function<void(const Candidate&)> onCandidate{};
 };
 
 struct ReplayOptions {

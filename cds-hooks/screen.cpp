@@ -93,6 +93,9 @@ std::vector<mapping::Problem> problemsOf(const ScreenOptions& options) {
     check((options.token.empty() && !hasClient) || !options.server.starts_with("http://") || isLoopback(options.server),
           "--server", "a token would be sent over http in the clear; use https");
     check(!options.resume || !options.output.empty(), "--resume", "needs --output, the file to go on with");
+    check(options.write == WriteBack::nothing || !options.resume, "--write",
+          "does not go with --resume: a List holds what one whole run has found");
+    check(options.write != WriteBack::nothing || options.run.empty(), "--run", "goes with --write");
     check(options.output.empty() || (options.report.format == Format::ndjson && options.report.explain.empty()),
           "--output", "is NDJSON; leave out --format and --explain");
     check(options.resume || options.output.empty() || !std::filesystem::exists(options.output), "--output",
@@ -135,7 +138,15 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
     });
     source.threads = options.concurrency;
     source.progress = options.progress;
-    return report(knowledge, options.report, source, options.output.empty() ? out : file);
+    ReportOptions reporting = options.report;
+    std::vector<Candidate> candidates;
+    if (options.write != WriteBack::nothing)
+        reporting.onCandidate = [&](const Candidate& candidate) { candidates.push_back(candidate); };
+    const int status = report(knowledge, reporting, source, options.output.empty() ? out : file);
+    const fhir::Date asOf = options.day.asOf.value_or(options.day.today);
+    const std::size_t notWritten =
+        writeBack(server, candidates, options.write, options.run.empty() ? asOf.text() : options.run, asOf);
+    return notWritten > 0 ? 3 : status;
 }
 
 }  // namespace cds_hooks

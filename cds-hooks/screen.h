@@ -10,6 +10,7 @@
 #include "cds-hooks/cohort.h"
 #include "cds-hooks/fhir_server.h"
 #include "cds-hooks/replay.h"
+#include "cds-hooks/write_back.h"
 
 namespace cds_hooks {
 
@@ -29,6 +30,8 @@ struct ScreenOptions {
     std::filesystem::path failed;  ///< gets the ids of patients that could not be read; empty: nowhere
     std::filesystem::path output;  ///< NDJSON; empty: standard output
     bool resume = false;           ///< goes on where an earlier run with the same output ended
+    WriteBack write = WriteBack::nothing;
+    std::string run;  ///< names the Lists of this run; empty: the day of the evaluation
 };
 
 /// Everything that is wrong with the options, each by its option.

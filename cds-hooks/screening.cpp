@@ -22,6 +22,17 @@ Screening screen(const Knowledge& knowledge, fhir::Chart chart, fhir::Date asOf)
     return screening;
 }
 
+namespace {
+
+/// Whether it says no more than that we found the patient once.
+bool isOnlyScreened(const fhir::ResearchSubject& subject) {
+    return std::find(subject.systems.begin(), subject.systems.end(), researchSubjectSystem) != subject.systems.end() &&
+           (subject.status == rules::word(rules::Status::candidate) ||
+            subject.status == rules::word(rules::Status::potentialCandidate));
+}
+
+}  // namespace
+
 Participation participation(const Screening& screening, const rules::Trial& trial) {
     const auto names = [&](const std::vector<std::string_view>& study) {
         return std::any_of(study.begin(), study.end(),
@@ -29,7 +40,7 @@ Participation participation(const Screening& screening, const rules::Trial& tria
     };
     Participation result;
     for (const fhir::ResearchSubject& subject : screening.chart.researchSubject) {
-        if (names(subject.study)) result.subject = &subject;
+        if (names(subject.study) && !isOnlyScreened(subject)) result.subject = &subject;
     }
     const fhir::Date asOf = screening.facts.asOf;
     const auto inForce = [&](const fhir::Consent& consent) {

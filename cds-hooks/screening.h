@@ -27,8 +27,11 @@ struct Screening {
 /// The line of functions that every use of the program goes through: facts from the chart, judgement from the facts.
 Screening screen(const Knowledge& knowledge, fhir::Chart chart, fhir::Date asOf);
 
+/// The identifiers of ResearchSubjects that a screening of ours has written.
+inline constexpr std::string_view researchSubjectSystem = "urn:cd7match:research-subject";
+
 /// What the chart says of the patient and one study: a ResearchSubject, whatever its status, or a Consent in force that
-/// refuses research, or this study.
+/// refuses research, or this study. What our own screening wrote is none as long as nobody has moved it on.
 struct Participation {
     const fhir::ResearchSubject* subject = nullptr;
     const fhir::Consent* refusal = nullptr;

@@ -78,6 +78,8 @@ ResearchSubject readResearchSubject(Value resource, const std::string& path, con
     subject.id = reader.text(resource, "id");
     subject.status = trimmed(reader.text(resource, "status"));
     addStudy(reader, resource["study"], lookUp, subject.study);
+    for (const Value identifier : resource["identifier"].items())
+        subject.systems.push_back(reader.text(identifier, "system"));
     return subject;
 }
 

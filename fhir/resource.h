@@ -153,7 +153,8 @@ struct DiagnosticReport {
 struct ResearchSubject {
     std::string_view id;
     std::string_view status;
-    std::vector<std::string_view> study;  ///< what the study is called: its identifiers, the reference and its words
+    std::vector<std::string_view> study;    ///< what the study is called: its identifiers, the reference and its words
+    std::vector<std::string_view> systems;  ///< of its own identifiers
 };
 
 /// What a Consent says about research.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <tuple>
 
 #include "mapping/activity.h"
@@ -82,6 +83,17 @@ std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::v
     return shown;
 }
 
+/// The oldest first, whatever their order in the chart: two servers with the same resources give the same answer.
+void sortRecords(std::vector<Evidence>& records) {
+    if (records.size() < 2) return;
+    std::stable_sort(records.begin(), records.end(), [](const Evidence& a, const Evidence& b) {
+        const auto key = [](const Evidence& e) {
+            return std::tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::max(), e.resourceType, e.id);
+        };
+        return key(a) < key(b);
+    });
+}
+
 }  // namespace
 
 Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf) {
@@ -112,6 +124,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         fact.conditions = std::move(conditions.conditions[definition.index]);
         for (auto* further : {&activities.activities[definition.index], &allergies.allergies[definition.index]})
             std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
+        sortRecords(fact.conditions);
         if (all.empty()) continue;
 
         fact.results = selectNewest(all);

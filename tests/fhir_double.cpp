@@ -55,6 +55,7 @@ FhirDouble::FhirDouble(Vendor vendor, std::size_t pageSize)
           if (vendor_) {
               if (auto theirs = vendor_(request)) return std::move(*theirs);
           }
+          const std::scoped_lock lock(mutex_);
           return answer(request);
       })) {}
 
@@ -93,13 +94,14 @@ void FhirDouble::load(const std::string& bundle) {
     }
 }
 
-StubAnswer FhirDouble::answer(const StubRequest& request) const {
+StubAnswer FhirDouble::answer(const StubRequest& request) {
     std::string target = request.target.substr(std::string_view("/fhir").size());
     if (target == "/metadata")
         return FhirStub::json(R"({"resourceType":"CapabilityStatement","fhirVersion":"4.0.1","status":"active"})");
     if (!target.empty() && target.front() == '/') target.erase(0, 1);
     if (request.method == "POST" && target.ends_with("/_search"))
         return search(target.substr(0, target.find('/')), request.body);
+    if (request.method == "POST" && target.find_first_of("/?") == std::string::npos) return create(target, request);
     const auto question = target.find('?');
     if (question != std::string::npos) return search(target.substr(0, question), target.substr(question + 1));
     for (const Resource& resource : resources_) {
@@ -121,6 +123,33 @@ bool FhirDouble::matches(const Resource& resource, const std::map<std::string, s
         }
         return true;
     });
+}
+
+std::vector<std::string> FhirDouble::all(const std::string& type) const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::string> texts;
+    for (const Resource& resource : resources_) {
+        if (resource.type == type) texts.push_back(resource.text);
+    }
+    return texts;
+}
+
+StubAnswer FhirDouble::create(const std::string& type, const StubRequest& request) {
+    const auto condition = request.headers.find("if-none-exist");
+    const std::string wanted = condition == request.headers.end() ? "" : parametersOf(condition->second)["identifier"];
+    for (const Resource& resource : resources_) {
+        if (resource.type == type && !wanted.empty() && resource.identifier == wanted)
+            return FhirStub::json(resource.text);
+    }
+    const std::string id = "created-" + std::to_string(resources_.size());
+    std::string text = request.body;
+    text.insert(text.find('{') + 1, R"("id":")" + id + R"(",)");
+    const fhir::json::Document document(text);
+    for (const Value identifier : document.root()["identifier"].items())
+        resources_.push_back({type, id, {}, text, idOf(document.root()["individual"]["reference"].text()), {},
+                              std::string(identifier["system"].text()) + '|' +
+                                  std::string(identifier["value"].text())});
+    return FhirStub::json("", 201, "Location: " + base() + '/' + type + '/' + id + "/_history/1\r\n");
 }
 
 StubAnswer FhirDouble::search(const std::string& type, const std::string& query) const {

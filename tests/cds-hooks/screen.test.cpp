@@ -423,6 +423,96 @@ TEST_CASE("a token is sent with every request, and to nobody else") {
     CHECK(refused.says("its metadata is answered with 401"));
 }
 
+TEST_CASE("what was found is written back only when that is asked for, and once") {
+    FhirDouble server;
+    for (const char* id : {"a", "b"}) server.load(person(id));
+    server.load(person("healthy", "I10"));
+    ScreenOptions options = asking(server, {"a", "b", "healthy"});
+    CHECK_EQ(screen(options).status, 0);
+    for (const StubRequest& request : server.requests()) CHECK_NE(request.method, "PUT");
+    for (const char* type : {"List", "ResearchSubject", "ResearchStudy", "Task"}) CHECK(server.all(type).empty());
+
+    options.write = cds_hooks::WriteBack::list;
+    std::string first;
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        CAPTURE(repeat);
+        const Run run = screen(options);
+        CHECK_EQ(run.status, 0);
+        // A patient whom we found is found again: nobody is on a study because we wrote him down.
+        if (repeat == 0) first = run.out;
+        CHECK(results(run.out) == results(first));
+        CHECK_EQ(server.all("ResearchStudy").size(), 4);
+        CHECK_EQ(server.all("ResearchSubject").size(), 8);
+        REQUIRE_EQ(server.all("List").size(), 4);
+        CHECK(server.all("Task").empty());
+    }
+    for (const std::string& text : server.all("ResearchSubject")) {
+        const Document subject(text);
+        CHECK_EQ(subject.root()["status"].text(), "potential-candidate");
+        CHECK(subject.root()["study"]["reference"].text().starts_with("ResearchStudy/created-"));
+        const std::string_view individual = subject.root()["individual"]["reference"].text();
+        CHECK((individual == "Patient/a" || individual == "Patient/b"));
+    }
+    for (const std::string& text : server.all("List")) {
+        const Document list(text);
+        CHECK_EQ(list.root()["status"].text(), "current");
+        CHECK_EQ(list.root()["mode"].text(), "snapshot");
+        std::size_t entries = 0;
+        for (const Value entry : list.root()["entry"].items()) {
+            ++entries;
+            CHECK(entry["item"]["reference"].text().starts_with("ResearchSubject/created-"));
+        }
+        CHECK_EQ(entries, 2);
+    }
+    options.run = "another";
+    CHECK_EQ(screen(options).status, 0);
+    CHECK_EQ(server.all("List").size(), 8);
+    CHECK_EQ(server.all("ResearchSubject").size(), 8);
+
+    options.write = cds_hooks::WriteBack::task;
+    for (int repeat = 0; repeat < 2; ++repeat) {
+        CHECK_EQ(screen(options).status, 0);
+        REQUIRE_EQ(server.all("Task").size(), 8);
+    }
+    const Document task(server.all("Task").front());
+    CHECK_EQ(task.root()["status"].text(), "requested");
+    CHECK_EQ(task.root()["intent"].text(), "proposal");
+    CHECK_EQ(task.root()["for"]["reference"].text(), "Patient/a");
+    CHECK_NE(task.root()["description"].text().find("potential-candidate as of 2025-11-13; missing: "),
+             std::string_view::npos);
+}
+
+TEST_CASE("a subject whom a coordinator has moved on is on the study, and what cannot be written is counted") {
+    FhirDouble server;
+    server.load(person("a"));
+    server.load(support::bundleOf(
+        {R"({"resourceType":"ResearchSubject","id":"s","status":"screening","individual":{"reference":"Patient/a"},
+             "identifier":[{"system":"urn:cd7match:research-subject","value":"NCT07109518/a"}],
+             "study":{"display":"NCT07109518"}})"}));
+    ScreenOptions options = asking(server, {"a"});
+    options.write = cds_hooks::WriteBack::list;
+    CHECK_EQ(screen(options).status, 0);
+    CHECK_EQ(server.all("List").size(), 3);
+
+    FhirDouble readOnly([](const StubRequest& request) -> std::optional<StubAnswer> {
+        if (request.method != "POST" || request.target.ends_with("_search")) return std::nullopt;
+        return FhirStub::json("{}", 403);
+    });
+    readOnly.load(person("a"));
+    options = asking(readOnly, {"a"});
+    options.write = cds_hooks::WriteBack::list;
+    const Run run = screen(options);
+    CHECK_EQ(run.status, 3);
+    CHECK(run.says("a ResearchStudy of NCT07109518 could not be written: the answer is 403"));
+    CHECK_EQ(patientsOf(run.out).size(), 1);
+    options.resume = true;
+    options.run = "x";
+    options.write = cds_hooks::WriteBack::nothing;
+    std::string text;
+    for (const mapping::Problem& problem : cds_hooks::problemsOf(options)) text += problem.text() + '\n';
+    CHECK_NE(text.find("--run: goes with --write"), std::string::npos);
+}
+
 TEST_CASE("a server gets no more requests a second than it should") {
     FhirDouble server;
     server.load(person("a"));
