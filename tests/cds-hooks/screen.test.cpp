@@ -1,16 +1,12 @@
 #include "cds-hooks/screen.h"
 
 #include <doctest/doctest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -21,6 +17,7 @@
 #include "fhir/error.h"
 #include "fhir/json.h"
 #include "tests/fhir_double.h"
+#include "tests/screened.h"
 #include "tests/support.h"
 
 // Patients of a FHIR server are evaluated as if their Bundles had been stored.
@@ -32,35 +29,13 @@ using fhir::json::Document;
 using fhir::json::Value;
 using support::FhirDouble;
 using support::FhirStub;
+using support::patientsOf;
+using support::results;
+using support::Run;
+using support::screen;
 using support::StubAnswer;
 using support::StubRequest;
 using namespace std::chrono_literals;
-
-struct Run {
-    int status = 0;
-    std::string out;
-    std::string log;
-
-    bool says(std::string_view text) const { return log.find(text) != std::string::npos; }
-};
-
-/// What it prints and logs; an exception is logged, and is status 2 as for the program.
-Run logged(const std::function<int(std::ostream&)>& action) {
-    std::ostringstream log;
-    auto before = spdlog::default_logger();
-    auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
-    logger->set_pattern("%v");
-    spdlog::set_default_logger(logger);
-    std::ostringstream out;
-    int status = 2;
-    try {
-        status = action(out);
-    } catch (const std::exception& error) {
-        spdlog::error("{}", error.what());
-    }
-    spdlog::set_default_logger(before);
-    return {status, out.str(), log.str()};
-}
 
 ScreenOptions asking(const FhirDouble& server, const std::vector<std::string>& patients = {}) {
     ScreenOptions options;
@@ -72,55 +47,10 @@ ScreenOptions asking(const FhirDouble& server, const std::vector<std::string>& p
     return options;
 }
 
-Run screen(const ScreenOptions& options) {
-    return logged([&](std::ostream& out) { return cds_hooks::screenServer(support::knowledge(), options, out); });
-}
-
-/// The lines with their sources and issues left out, which say where a chart came from.
-std::vector<std::string> results(const std::string& ndjson) {
-    std::vector<std::string> lines;
-    std::istringstream stream(ndjson);
-    for (std::string line; std::getline(stream, line);) {
-        const Document document(line);
-        fhir::json::Writer writer;
-        writer.beginObject();
-        for (const auto [name, value] : document.root().members()) {
-            if (name != "source" && name != "issues") writer.name(name).value(value);
-        }
-        writer.endObject();
-        lines.emplace_back(writer.text());
-    }
-    return lines;
-}
-
-std::vector<std::string> patientsOf(const std::string& ndjson) {
-    std::vector<std::string> patients;
-    std::istringstream stream(ndjson);
-    for (std::string line; std::getline(stream, line);) patients.emplace_back(Document(line).root()["patient"].text());
-    return patients;
-}
-
-/// Where two texts begin to differ, with some of each.
-std::string difference(const std::string& found, const std::string& expected) {
-    const auto [at, other] = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
-    const auto from = static_cast<std::size_t>(at - found.begin());
-    const std::size_t begin = from < 80 ? 0 : from - 80;
-    return "…" + found.substr(begin, 200) + "…\ninstead of …" + expected.substr(begin, 200) + "…";
-}
-
 const std::filesystem::path stories = "fixtures/patients";
 
 std::string storedAs(const std::string& story) {
     return (stories / story / "bundle.json").string();
-}
-
-Run replay(const std::string& file) {
-    cds_hooks::ReplayOptions options;
-    options.charts.paths = {file};
-    options.charts.coverage.setAll(fhir::Covered::completely);
-    options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
-    options.report.format = cds_hooks::Format::ndjson;
-    return logged([&](std::ostream& out) { return cds_hooks::replay(support::knowledge(), options, out); });
 }
 
 std::string person(const std::string& id, const std::string& code = "C92.02") {
@@ -155,7 +85,7 @@ TEST_CASE("every story gives the same line from a server as from its Bundle, in 
     for (const auto& entry : std::filesystem::directory_iterator(stories)) {
         const std::string story = entry.path().filename().string();
         CAPTURE(story);
-        const Run stored = replay(storedAs(story));
+        const Run stored = support::replayWhole(storedAs(story));
         // What a Bundle itself withholds, its resources on a server do not.
         if (stored.out.empty() || stored.out.find("incomplete: ") != std::string::npos) continue;
         const std::string patient = patientsOf(stored.out).at(0);
@@ -169,7 +99,7 @@ TEST_CASE("every story gives the same line from a server as from its Bundle, in 
             const std::vector<std::string> expected = results(stored.out);
             const std::vector<std::string> found = results(screened.out);
             CHECK_EQ(found.size(), expected.size());
-            if (found != expected) FAIL_CHECK(difference(found.at(0), expected.at(0)));
+            if (found != expected) FAIL_CHECK(support::difference(found.at(0), expected.at(0)));
             CHECK_NE(screened.out.find(R"("source":{"url":")" + server.base() + "/Patient/"), std::string::npos);
         }
         ++compared;

@@ -1,0 +1,7 @@
+#include <doctest/doctest.h>
+
+#include "tests/sandbox/suite.h"
+
+TEST_CASE("HAPI gives the same answers as stored Bundles, and keeps what is written back once") {
+    sandbox::testServer("hapi");
+}
