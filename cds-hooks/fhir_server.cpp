@@ -89,6 +89,10 @@ std::vector<fhir::SearchResult> FhirServer::ask(const std::vector<fhir::Query>& 
 fhir::HttpResponse FhirServer::send(fhir::HttpRequest request, const fhir::BodySink& sink) const {
     const std::string token = token_(false);
     if (!token.empty()) request.headers.push_back("Authorization: Bearer " + token);
+    return sendWithoutToken(request, sink);
+}
+
+fhir::HttpResponse FhirServer::sendWithoutToken(const fhir::HttpRequest& request, const fhir::BodySink& sink) const {
     if (options_.pace != nullptr) options_.pace->await();
     return fhir::exchange(request, limitsOf(options_), sink);
 }

@@ -33,6 +33,8 @@ public:
 
     /// One request with the token; headers and body are the caller's. Throws fhir::Error when there is no answer.
     fhir::HttpResponse send(fhir::HttpRequest request, const fhir::BodySink& sink = {}) const;
+    /// The same without it: for addresses that are not the server's own.
+    fhir::HttpResponse sendWithoutToken(const fhir::HttpRequest& request, const fhir::BodySink& sink = {}) const;
 
 private:
     fhir::SearchOptions options_;

@@ -185,6 +185,9 @@ struct ScreenWords {
         command.add_flag("--resume", options.resume, "Go on with the --output of a run that was interrupted");
         command.add_option("--failed", options.failed,
                            "File for the ids of patients who could not be read, as --patients takes them");
+        command.add_option("--export", options.exportFolder,
+                           "Folder: have the server export everybody, or --group, in bulk (FHIR Bulk Data), and screen "
+                           "nobody");
         const std::map<std::string, cds_hooks::WriteBack> kinds{{"list", cds_hooks::WriteBack::list},
                                                                 {"task", cds_hooks::WriteBack::task}};
         command
@@ -200,6 +203,7 @@ struct ScreenWords {
             "  cd7match screen --server https://ehr.example.org/fhir --group g1 --client-id cd7match \\\n"
             "      --client-key key.jwk --output screened.ndjson --failed failed.txt\n"
             "  cd7match screen --server https://ehr.example.org/fhir --disease --write list\n"
+            "  cd7match screen --server https://ehr.example.org/fhir --group g1 --export folder\n"
             "  cd7match screen … --output screened.ndjson --resume      # after an interruption\n"
             "A patient has a line when everything that the server offers was read; what it does not offer is not\n"
             "covered. Exit status: 0 all were read, 2 usage, server or token, 3 some could not be read.");

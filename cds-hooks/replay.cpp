@@ -26,8 +26,7 @@ struct Replayed {
 Candidate candidateOf(const Screening& screening, const rules::Evaluation& evaluation) {
     Candidate candidate{evaluation.trial, std::string(screening.chart.patient.id), evaluation.status, {}};
     std::string missing;
-    for (const rules::Missing& each : evaluation.missing)
-        missing += (missing.empty() ? "" : ", ") + each.fact->label;
+    for (const rules::Missing& each : evaluation.missing) missing += (missing.empty() ? "" : ", ") + each.fact->label;
     candidate.summary = evaluation.trial->id + ": " + std::string(rules::word(evaluation.status)) + " as of " +
                         screening.facts.asOf.text() + (missing.empty() ? "" : "; missing: " + missing) + "; " +
                         std::to_string(evaluation.asks.size()) + " question(s) for a person";

@@ -6,9 +6,11 @@
 #include <memory>
 #include <ostream>
 #include <stdexcept>
+#include <thread>
 #include <unordered_set>
 #include <utility>
 
+#include "cds-hooks/bulk_export.h"
 #include "cds-hooks/serve.h"
 #include "cds-hooks/server_charts.h"
 #include "fhir/error.h"
@@ -86,7 +88,13 @@ std::vector<mapping::Problem> problemsOf(const ScreenOptions& options) {
     const Cohort& cohort = options.cohort;
     const int kinds = (cohort.patients.empty() ? 0 : 1) + (cohort.group.empty() ? 0 : 1) +
                       (cohort.list.empty() ? 0 : 1) + (cohort.disease ? 1 : 0);
-    check(kinds == 1, "--patient, --group, --list, --disease", "exactly one of them says who is screened");
+    if (options.exportFolder.empty()) {
+        check(kinds == 1, "--patient, --group, --list, --disease", "exactly one of them says who is screened");
+    } else {
+        check(kinds == (cohort.group.empty() ? 0 : 1), "--export", "takes --group, or everybody");
+        check(options.write == WriteBack::nothing && options.output.empty(), "--export",
+              "does not go with --write and --output: nobody is screened");
+    }
     const bool hasClient = !options.client.clientId.empty();
     check(hasClient == !options.client.keyFile.empty(), "--client-id", "goes with --client-key");
     check(!hasClient || options.token.empty(), "--token", "does not go with --client-id");
@@ -114,6 +122,12 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
     if (options.rate > 0) search.pace = std::make_shared<fhir::Pace>(options.rate);
     const FhirServer server(search, tokenFor(options, search));
     server.check();
+    if (!options.exportFolder.empty()) {
+        ExportOptions exporting{options.cohort.group, options.exportFolder, {}};
+        exporting.pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
+        spdlog::info("{} resources are in {}", exportBulk(server, exporting), options.exportFolder.string());
+        return 0;
+    }
 
     std::vector<std::string> patients = readCohort(server, knowledge, options.cohort);
     std::ofstream file;

@@ -27,9 +27,10 @@ struct ScreenOptions {
     ReportOptions report;
     EvaluationDay day;
     bool progress = false;
-    std::filesystem::path failed;  ///< gets the ids of patients that could not be read; empty: nowhere
-    std::filesystem::path output;  ///< NDJSON; empty: standard output
-    bool resume = false;           ///< goes on where an earlier run with the same output ended
+    std::filesystem::path failed;        ///< gets the ids of patients that could not be read; empty: nowhere
+    std::filesystem::path output;        ///< NDJSON; empty: standard output
+    bool resume = false;                 ///< goes on where an earlier run with the same output ended
+    std::filesystem::path exportFolder;  ///< the patients are exported there, and not screened; empty: screened
     WriteBack write = WriteBack::nothing;
     std::string run;  ///< names the Lists of this run; empty: the day of the evaluation
 };

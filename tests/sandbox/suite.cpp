@@ -337,6 +337,27 @@ void checkWriting(const Server& server, const Loaded& loaded) {
     }
 }
 
+void checkExport(const Server& server, const Loaded& loaded) {
+    const std::filesystem::path folder = "/tmp/cd7match-sandbox-export-" + std::to_string(getpid());
+    std::filesystem::remove_all(folder);
+    cds_hooks::ScreenOptions options = asking(server);
+    options.exportFolder = folder;
+    const support::Run run = support::screen(options);
+    CHECK_EQ(run.status, 0);
+    std::map<std::string, std::size_t> resources;
+    const Document manifest(support::readFile((folder / "manifest.json").string()));
+    for (const Value file : manifest.root()["output"].items())
+        resources[std::string(file["type"].text())] += std::stoul(std::string(file["count"].text()));
+    CHECK_EQ(resources["Patient"], loaded.patients.size());
+    std::size_t conditions = 0;
+    for (const auto& example : loaded.examples) {
+        const Document searchset(example->searchset("Condition"));
+        for (const Value entry : searchset.root()["entry"].items()) conditions += entry["resource"].isObject();
+    }
+    CHECK_EQ(resources["Condition"], conditions);
+    std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 
 Server::Server(const std::string& name) {
@@ -383,6 +404,7 @@ void testServer(const std::string& name) {
     if (loaded.patients.size() < 20) return;
     checkScreening(server, loaded);
     checkFetching(server, loaded);
+    checkExport(server, loaded);
     checkWriting(server, loaded);
 }
 
