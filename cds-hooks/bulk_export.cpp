@@ -34,14 +34,15 @@ std::string_view originOf(std::string_view url) {
     return scheme == std::string_view::npos ? std::string_view() : url.substr(0, url.find('/', scheme + 3));
 }
 
-std::string typesToAsk() {
+/// The types that are read of patients, and those that these refer to, which some servers export to nobody.
+std::string typesToAsk(bool withReferenced) {
     std::string types = "Patient";
     const auto add = [&](const auto& more) {
         for (const std::string_view type : more) types += ',' + std::string(type);
     };
     add(fhir::recordTypes);
     add(fhir::activityTypes);
-    add(fhir::referencedTypes);
+    if (withReferenced) add(fhir::referencedTypes);
     return types;
 }
 
@@ -89,18 +90,29 @@ private:
     }
 
     void kickOff() {
-        const std::string what = options_.group.empty() ? "Patient" : "Group/" + fhir::percentEncoded(options_.group);
-        const fhir::HttpResponse response =
-            send({server_.base() + '/' + what + "/$export?_type=" + typesToAsk(),
-                  "GET",
-                  {"Accept: application/fhir+json", "Prefer: respond-async, handling=lenient"},
-                  {}});
+        constexpr int badRequest = 400;
+        fhir::HttpResponse response = ask(true);
+        if (response.status == badRequest) {
+            response = ask(false);
+            if (response.status == accepted)
+                spdlog::warn(
+                    "export: without what patients' resources refer to; drugs that are named by a Medication "
+                    "alone stay unknown");
+        }
         const auto location = response.headers.find("content-location");
         if (response.status != accepted || location == response.headers.end())
             throw Error("", server_.base() + ": there is no export of " +
                                 (options_.group.empty() ? "Patient" : "the Group") + ": the answer is " +
                                 std::to_string(response.status));
         status_ = absolute(location->second);
+    }
+
+    fhir::HttpResponse ask(bool withReferenced) const {
+        const std::string what = options_.group.empty() ? "Patient" : "Group/" + fhir::percentEncoded(options_.group);
+        return send({server_.base() + '/' + what + "/$export?_type=" + typesToAsk(withReferenced),
+                     "GET",
+                     {"Accept: application/fhir+json", "Prefer: respond-async, handling=lenient"},
+                     {}});
     }
 
     std::string awaitManifest() const {

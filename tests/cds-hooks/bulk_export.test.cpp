@@ -49,6 +49,7 @@ struct Exporting {
                   {"type":"Condition","url":"BASE/files/3","count":1}],
         "deleted":[{"type":"Bundle","url":"BASE/files/4"}],
         "error":[{"type":"OperationOutcome","url":"BASE/files/5"}]})";
+    std::string refuses;  ///< in an address
     std::atomic<int> polls = 0;
     StubAnswer second = file("{\"resourceType\":\"Condition\",\"id\":\"c1\"}\n");
     FhirDouble server{[this](const StubRequest& request) { return vendor(request); }};
@@ -57,6 +58,7 @@ struct Exporting {
 
     std::optional<StubAnswer> vendor(const StubRequest& request) {
         const std::string& target = request.target;
+        if (!refuses.empty() && target.find(refuses) != std::string::npos) return FhirStub::json("{}", 400);
         if (target.find("$export?_type=Patient,") != std::string::npos)
             return FhirStub::json("", 202, "Content-Location: " + server.base() + "/status/1\r\n");
         if (target == "/fhir/status/1" && request.method == "DELETE") return FhirStub::json("", 202);
@@ -133,6 +135,11 @@ TEST_CASE("an export is asked for, waited for as long as the server says, fetche
     Exporting everybody;
     CHECK_EQ(everybody.run(folder / "all"), "");
     CHECK_EQ(everybody.asked("GET", "/fhir/Patient/$export?_type="), 1);
+    // HAPI refuses types that name no patient.
+    Exporting strict;
+    strict.refuses = ",Medication,ResearchStudy";
+    CHECK_EQ(strict.run(folder / "strict"), "");
+    CHECK_EQ(strict.asked("GET", "/fhir/Patient/$export?_type="), 2);
 }
 
 TEST_CASE("an export that is not whole is none: its reason is said, it is deleted there, and no manifest is written") {
