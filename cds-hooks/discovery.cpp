@@ -5,6 +5,7 @@
 #include <set>
 
 #include "fhir/json.h"
+#include "fhir/resource.h"
 
 namespace cds_hooks {
 
@@ -96,6 +97,15 @@ std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocab
         templates.push_back({group, query, "Observation", group});
     }
     return templates;
+}
+
+std::string queryFor(const PrefetchTemplate& expected, const std::string& patientId) {
+    static constexpr std::string_view token = "{{context.patientId}}";
+    if (!fhir::isId(patientId)) return {};
+    std::string query = expected.query;
+    for (auto at = query.find(token); at != std::string::npos; at = query.find(token))
+        query.replace(at, token.size(), patientId);
+    return query;
 }
 
 namespace {

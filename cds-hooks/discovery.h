@@ -40,6 +40,9 @@ const Service* findService(std::string_view id);
 /// one query. Source: CDS Hooks 2.0, prefetch template; checklist rows 37 to 44.
 std::vector<PrefetchTemplate> prefetchTemplates(const mapping::Vocabulary& vocabulary);
 
+/// The query of a template for this patient; empty when his id may not stand in an address.
+std::string queryFor(const PrefetchTemplate& expected, const std::string& patientId);
+
 /// The body of GET /cds-services.
 std::string discoveryJson(const Knowledge& knowledge);
 

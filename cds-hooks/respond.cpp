@@ -88,21 +88,6 @@ struct Prefetch {
     }
 };
 
-/// The query of a template for this patient; empty when his id may not stand in an address.
-std::string queryFor(const PrefetchTemplate& expected, const std::string& patientId) {
-    constexpr std::string_view token = "{{context.patientId}}";
-    // FHIR R4, id; some vendors have longer ones.
-    const bool isId = !patientId.empty() && patientId.size() <= 256 && patientId != "." && patientId != ".." &&
-                      std::all_of(patientId.begin(), patientId.end(), [](char c) {
-                          return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_';
-                      });
-    if (!isId) return {};
-    std::string query = expected.query;
-    for (auto at = query.find(token); at != std::string::npos; at = query.find(token))
-        query.replace(at, token.size(), patientId);
-    return query;
-}
-
 /// Throws Refusal when it is not one patient's.
 Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string& patientId) {
     const Value prefetch = root["prefetch"];

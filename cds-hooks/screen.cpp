@@ -147,7 +147,7 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
         if (!failed) throw std::runtime_error(options.failed.string() + ": cannot be written");
     }
     if (patients.empty()) spdlog::info("no patient is left to be screened");
-    ChartSource source = serverCharts(server, std::move(patients), options.day, [&](const std::string& id) {
+    ChartSource source = serverCharts(server, knowledge, std::move(patients), options.day, [&](const std::string& id) {
         failed << id << '\n' << std::flush;
     });
     source.threads = options.concurrency;

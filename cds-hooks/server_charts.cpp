@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cds-hooks/discovery.h"
 #include "fhir/error.h"
 #include "fhir/searchset.h"
 
@@ -16,14 +17,6 @@ using fhir::SearchResult;
 using fhir::json::Value;
 
 namespace {
-
-/// Ids of FHIR R4 and the longer ones of some vendors: nothing that could mean another address.
-bool isId(std::string_view id) {
-    return !id.empty() && id.size() <= 256 && id != "." && id != ".." && std::all_of(id.begin(), id.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-               c == '_';
-    });
-}
 
 /// What resources refer to and what they are, each as "Medication/1".
 struct References {
@@ -37,7 +30,7 @@ struct References {
         if (slash == std::string_view::npos) return;
         const std::string_view type = text.substr(0, slash);
         const std::string_view id = text.substr(slash + 1, text.find('/', slash + 1) - slash - 1);
-        if (fhir::isOneOf(fhir::referencedTypes, type) && isId(id))
+        if (fhir::isOneOf(fhir::referencedTypes, type) && fhir::isId(id))
             wanted.insert(std::string(type) + '/' + std::string(id));
     }
 
@@ -74,54 +67,97 @@ void checkIsFinal(const SearchResult& result, std::string_view type) {
     if (result.isTransient) throw Error("", std::string(type) + " could not be read: " + result.reason);
 }
 
-}  // namespace
-
-fhir::Chart readServerChart(const FhirServer& server, const std::string& patientId) {
-    if (!isId(patientId)) throw Error("", "the id is none that a Patient can have");
-    std::vector<fhir::Query> queries{{"Patient/" + patientId}};
-    std::vector<std::string_view> types{"Patient"};
-    const auto ask = [&](std::string_view type) {
-        queries.push_back({std::string(type) + "?patient=" + patientId + "&_count=200"});
-        types.push_back(type);
-    };
-    for (const std::string_view type : fhir::recordTypes) ask(type);
-    for (const std::string_view type : fhir::activityTypes) ask(type);
-    const std::vector<SearchResult> results = server.ask(queries);
-
-    const SearchResult& found = results.front();
-    if (found.outcome != SearchResult::Outcome::complete)
-        throw Error("", "the Patient could not be read: " + found.reason);
-    const Value patient = found.pages.front()->root();
-    if (patient["resourceType"].text() != "Patient" || patient["id"].text() != patientId)
-        throw Error("", "the Patient could not be read: the answer is somebody or something else");
-    fhir::Searchsets searchsets;
-    searchsets.sources.push_back({patient, "Patient"});
-    fhir::Coverage coverage;
-    coverage.setAll(fhir::Covered::notRead);
-    for (std::size_t i = 1; i < results.size(); ++i) {
-        checkIsFinal(results[i], types[i]);
-        const std::string type(types[i]);
-        coverage.set(type, searchsets.add(results[i], type));
+/// What is known of one patient while it is being read.
+class ChartReader {
+public:
+    ChartReader(const FhirServer& server, const Knowledge& knowledge, const std::string& patientId)
+        : server_(server), knowledge_(knowledge), patientId_(patientId) {
+        coverage_.setAll(fhir::Covered::notRead);
     }
-    References references;
-    for (const fhir::Source& source : searchsets.sources) {
-        for (const Value entry : source.value["entry"].items()) references.see(server.base(), entry["resource"]);
+
+    fhir::Chart read() {
+        const std::vector<SearchResult> results = server_.ask(queries());
+        const SearchResult& found = results.front();
+        if (found.outcome != SearchResult::Outcome::complete)
+            throw Error("", "the Patient could not be read: " + found.reason);
+        const Value patient = found.pages.front()->root();
+        if (patient["resourceType"].text() != "Patient" || patient["id"].text() != patientId_)
+            throw Error("", "the Patient could not be read: the answer is somebody or something else");
+        searchsets_.sources.push_back({patient, "Patient"});
+        for (std::size_t i = 1; i < results.size(); ++i) {
+            const std::string type(types_[i]);
+            checkIsFinal(results[i], type);
+            coverage_.set(type, searchsets_.add(results[i], type));
+        }
+        constexpr int badRequest = 400;
+        if (results[1].status == badRequest) readObservationsByCode();
+        readReferenced();
+        fhir::Chart chart = fhir::readChart(found.pages.front(), searchsets_.sources, std::move(coverage_), patientId_);
+        chart.pages = std::move(searchsets_.pages);
+        return chart;
     }
-    const std::vector<fhir::Query> further = queriesFor(references);
-    if (!further.empty()) {
-        // Without these a drug or a study stays unknown by name.
-        for (const SearchResult& result : server.ask(further)) {
-            checkIsFinal(result, "a Medication or ResearchStudy");
-            searchsets.add(result, "referenced");
+
+private:
+    std::vector<fhir::Query> queries() {
+        std::vector<fhir::Query> queries{{"Patient/" + patientId_}};
+        types_ = {"Patient"};
+        const auto ask = [&](std::string_view type) {
+            queries.push_back({std::string(type) + "?patient=" + patientId_ + "&_count=200"});
+            types_.push_back(type);
+        };
+        static_assert(fhir::recordTypes.front() == "Observation");
+        for (const std::string_view type : fhir::recordTypes) ask(type);
+        for (const std::string_view type : fhir::activityTypes) ask(type);
+        return queries;
+    }
+
+    /// Some servers show Observations by code or category alone; then those whose codes the vocabulary knows are read.
+    void readObservationsByCode() {
+        std::vector<fhir::Query> queries;
+        std::vector<const PrefetchTemplate*> asked;
+        for (const PrefetchTemplate& expected : knowledge_.prefetch) {
+            if (expected.resourceType != "Observation") continue;
+            queries.push_back({queryFor(expected, patientId_)});
+            asked.push_back(&expected);
+        }
+        const std::vector<SearchResult> results = server_.ask(queries);
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            checkIsFinal(results[i], "Observation");
+            coverage_.set("Observation", asked[i]->part, searchsets_.add(results[i], "Observation." + asked[i]->key));
         }
     }
-    fhir::Chart chart = fhir::readChart(found.pages.front(), searchsets.sources, std::move(coverage), patientId);
-    chart.pages = std::move(searchsets.pages);
-    return chart;
+
+    /// Without what they refer to a drug or a study stays unknown by name.
+    void readReferenced() {
+        References references;
+        for (const fhir::Source& source : searchsets_.sources) {
+            for (const Value entry : source.value["entry"].items()) references.see(server_.base(), entry["resource"]);
+        }
+        const std::vector<fhir::Query> queries = queriesFor(references);
+        if (queries.empty()) return;
+        for (const SearchResult& result : server_.ask(queries)) {
+            checkIsFinal(result, "a Medication or ResearchStudy");
+            searchsets_.add(result, "referenced");
+        }
+    }
+
+    const FhirServer& server_;
+    const Knowledge& knowledge_;
+    const std::string& patientId_;
+    std::vector<std::string_view> types_;
+    fhir::Searchsets searchsets_;
+    fhir::Coverage coverage_;
+};
+
+}  // namespace
+
+fhir::Chart readServerChart(const FhirServer& server, const Knowledge& knowledge, const std::string& patientId) {
+    if (!fhir::isId(patientId)) throw Error("", "the id is none that a Patient can have");
+    return ChartReader(server, knowledge, patientId).read();
 }
 
-ChartSource serverCharts(const FhirServer& server, std::vector<std::string> patients, EvaluationDay day,
-                         std::function<void(const std::string& patientId)> onFailure) {
+ChartSource serverCharts(const FhirServer& server, const Knowledge& knowledge, std::vector<std::string> patients,
+                         EvaluationDay day, std::function<void(const std::string& patientId)> onFailure) {
     const auto ids = std::make_shared<const std::vector<std::string>>(std::move(patients));
     ChartSource source;
     source.total = ids->size();
@@ -135,8 +171,8 @@ ChartSource serverCharts(const FhirServer& server, std::vector<std::string> pati
             if (!take(std::move(input))) return;
         }
     };
-    source.read = [&server, day](Input input) {
-        fhir::Chart chart = readServerChart(server, input.text);
+    source.read = [&server, &knowledge, day](Input input) {
+        fhir::Chart chart = readServerChart(server, knowledge, input.text);
         const fhir::Date asOf = day.of(chart);
         Origin origin;
         origin.url = server.base() + "/Patient/" + input.text;

@@ -86,6 +86,15 @@ Status statusOf(const CodeableConcept& concept_, const std::array<std::pair<std:
 
 }  // namespace
 
+bool isId(std::string_view text) {
+    constexpr std::size_t longest = 256;
+    return !text.empty() && text.size() <= longest && text != "." && text != ".." &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                      c == '.' || c == '_';
+           });
+}
+
 std::optional<DateTime> dateAtAge(const Quantity& age, const std::optional<DateTime>& birthDate) {
     if (!birthDate || age.value.empty()) return std::nullopt;
     int number = 0;

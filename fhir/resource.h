@@ -13,6 +13,10 @@
 /// The elements of FHIR R4 resources that we read, and no others. Texts are views into the document they came from.
 namespace fhir {
 
+/// Whether a text can be the logical id of a resource and part of an address. Source: FHIR R4, id; some vendors have
+/// longer ones, and names with "_".
+bool isId(std::string_view text);
+
 /// Something in the input that could not be used. Names the place and the reason, never a person.
 struct Issue {
     std::string path;  ///< "entry[12].resource.valueQuantity.unit"

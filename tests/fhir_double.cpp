@@ -117,7 +117,8 @@ bool FhirDouble::matches(const Resource& resource, const std::map<std::string, s
         if (name == "patient") return resource.patient == value;
         if (name == "_id") return contains(split(value, ','), resource.id);
         if (name == "code") {
-            const std::vector<std::string> codes = split(value, ',');
+            std::vector<std::string> codes = split(value, ',');
+            for (std::string& code : codes) code.erase(0, code.find('|') + 1);
             return std::any_of(resource.codes.begin(), resource.codes.end(),
                                [&](const std::string& code) { return contains(codes, code); });
         }
@@ -146,9 +147,14 @@ StubAnswer FhirDouble::create(const std::string& type, const StubRequest& reques
     text.insert(text.find('{') + 1, R"("id":")" + id + R"(",)");
     const fhir::json::Document document(text);
     for (const Value identifier : document.root()["identifier"].items())
-        resources_.push_back({type, id, {}, text, idOf(document.root()["individual"]["reference"].text()), {},
-                              std::string(identifier["system"].text()) + '|' +
-                                  std::string(identifier["value"].text())});
+        resources_.push_back(
+            {type,
+             id,
+             {},
+             text,
+             idOf(document.root()["individual"]["reference"].text()),
+             {},
+             std::string(identifier["system"].text()) + '|' + std::string(identifier["value"].text())});
     return FhirStub::json("", 201, "Location: " + base() + '/' + type + '/' + id + "/_history/1\r\n");
 }
 

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -235,6 +237,139 @@ TEST_CASE("what a server does not offer is not covered, and never none") {
     });
     partly.load(person("a"));
     CHECK_NE(verdict(screen(asking(partly, {"a"}))).find("not-covered"), std::string::npos);
+}
+
+TEST_CASE("whatever a vendor does otherwise, the verdicts are right or honestly unknown, and nobody waits for ever") {
+    const std::string story = (stories / "gilbert-bilirubin-at-2.5-uln").string();
+    const std::string bundle = support::readFile(story + "/bundle.json");
+    FhirDouble usual;
+    usual.load(bundle);
+    const std::string expected = results(screen(asking(usual, {"patient-1"})).out).at(0);
+    REQUIRE_NE(expected.find(R"("id":"inc.08b","truth":"true")"), std::string::npos);
+    const auto isSearch = [](const StubRequest& request, const char* type) {
+        return request.target.starts_with(std::string("/fhir/") + type + "?patient=");
+    };
+    const auto asJson = [](const std::string& body, const std::string& type) {
+        return StubAnswer{"HTTP/1.1 200 OK\r\nContent-Type: " + type +
+                          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body};
+    };
+    const std::string none = R"({"resourceType":"Bundle","type":"searchset")";
+    std::string base;
+    enum class Result { same, unknown, failed };
+    struct Row {
+        std::string what;
+        FhirDouble::Vendor vendor;
+        Result result;
+    };
+    const std::string strange = support::bundleOf(
+        {R"({"resourceType":"Procedure","id":"theirs","status":"completed","subject":{"reference":"Patient/patient-2"},
+             "code":{"coding":[{"system":"http://snomed.info/sct","code":"77465005"}]},"performedDateTime":"2025-11-01"})"});
+    for (const Row& row : std::vector<Row>{
+             {"Observations by code or category alone",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Observation") || request.target.find("code=") != std::string::npos) return {};
+                  return FhirStub::json(
+                      R"({"resourceType":"OperationOutcome","issue":[{"severity":"fatal","code":"required",
+                      "details":{"text":"Must have either code or category."}}]})",
+                      400);
+              },
+              Result::same},
+             {"another content type",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return asJson(none + "}", "application/json+fhir");
+              },
+              Result::same},
+             {"other patients' resources mixed in",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return FhirStub::json(strange);
+              },
+              Result::same},
+             {"a total above what is there",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return FhirStub::json(none + R"(,"total":7})");
+              },
+              Result::unknown},
+             {"a next page that is on another server",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return FhirStub::json(none +
+                                        R"(,"link":[{"relation":"next","url":"https://evil.example.org/fhir"}]})");
+              },
+              Result::unknown},
+             {"a next page that never ends",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!request.target.starts_with("/fhir/Procedure")) return {};
+                  StubAnswer page =
+                      FhirStub::json(none + R"(,"link":[{"relation":"next","url":")" + base + "/Procedure?again\"}]}");
+                  page.delay = 5ms;
+                  return page;
+              },
+              Result::failed},
+             {"an OperationOutcome in a 200",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return FhirStub::json(R"({"resourceType":"OperationOutcome","issue":[{"severity":"error"}]})");
+              },
+              Result::unknown},
+             {"a body that drips",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return StubAnswer{FhirStub::json(none + "}").bytes, 0ms, 100ms};
+              },
+              Result::failed},
+             {"404 as HTML",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure")) return {};
+                  return StubAnswer{"HTTP/1.1 404 No\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"};
+              },
+              Result::unknown},
+             {"busy once",
+              [&,
+               asked = std::make_shared<std::atomic<int>>(0)](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (!isSearch(request, "Procedure") || (*asked)++ > 0) return {};
+                  return FhirStub::json("{}", 429, "Retry-After: 0\r\n");
+              },
+              Result::same},
+         }) {
+        CAPTURE(row.what);
+        FhirDouble server(row.vendor);
+        base = server.base();
+        server.load(bundle);
+        ScreenOptions options = asking(server, {"patient-1"});
+        options.timeout = 1500ms;
+        const auto started = std::chrono::steady_clock::now();
+        const Run run = screen(options);
+        CHECK_LT(std::chrono::steady_clock::now() - started, 6s);
+        if (row.result == Result::failed) {
+            CHECK_EQ(run.status, 3);
+            CHECK_EQ(run.out, "");
+            CHECK(run.says("patient 1 of 1: Procedure could not be read: "));
+            continue;
+        }
+        CHECK_EQ(run.status, 0);
+        REQUIRE_EQ(results(run.out).size(), 1);
+        if (row.result == Result::same) {
+            if (results(run.out).front() != expected)
+                FAIL_CHECK(support::difference(results(run.out).front(), expected));
+        } else {
+            CHECK_NE(run.out.find("not-covered"), std::string::npos);
+            CHECK_NE(run.out.find(R"("id":"inc.08b","truth":"true")"), std::string::npos);
+        }
+    }
+
+    // Ids of vendors are longer than FHIR's, and what is none is asked for nowhere.
+    FhirDouble server;
+    const std::string id(120, 'e');
+    server.load(person(id));
+    CHECK(patientsOf(screen(asking(server, {id})).out) == std::vector<std::string>{"Patient/" + id});
+    const std::size_t before = server.requests().size();
+    const Run wrong = screen(asking(server, {"../admin", "a?b=c", std::string(300, 'x')}));
+    CHECK_EQ(wrong.status, 3);
+    CHECK(wrong.says("patient 1 of 3: the id is none that a Patient can have"));
+    CHECK_EQ(server.requests().size(), before + 1);  // metadata
 }
 
 TEST_CASE("a Medication that is only referred to is fetched, wherever the reference leads on that server") {
