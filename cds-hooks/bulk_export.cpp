@@ -28,12 +28,6 @@ namespace fs = std::filesystem;
 constexpr int accepted = 202;
 constexpr int ok = 200;
 
-/// Scheme, host and port of an address.
-std::string_view originOf(std::string_view url) {
-    const auto scheme = url.find("://");
-    return scheme == std::string_view::npos ? std::string_view() : url.substr(0, url.find('/', scheme + 3));
-}
-
 /// The types that are read of patients, and those that these refer to, which some servers export to nobody.
 std::string typesToAsk(bool withReferenced) {
     std::string types = "Patient";
@@ -59,16 +53,16 @@ class Export {
 public:
     Export(const FhirServer& server, const ExportOptions& options) : server_(server), options_(options) {}
 
-    std::size_t run() {
-        if (fs::exists(options_.folder / "manifest.json"))
-            throw std::runtime_error(options_.folder.string() + ": holds an export already");
+    ExportResult run() {
+        if (fs::exists(options_.folder) && !fs::is_empty(options_.folder))
+            throw std::runtime_error(options_.folder.string() + ": is not empty; an export needs a folder of its own");
         fs::create_directories(options_.folder);
         kickOff();
         try {
             const std::string manifest = awaitManifest();
-            const std::size_t resources = fetchAll(Document(manifest).root());
+            fetchAll(Document(manifest).root());
             forget();
-            return resources;
+            return result_;
         } catch (const Error& error) {
             forget();
             if (!error.path().empty()) throw Error("", "the manifest of the export is not JSON");
@@ -78,17 +72,9 @@ public:
 
 private:
     std::string absolute(const std::string& url) const {
-        if (url.starts_with('/')) return std::string(originOf(server_.base())) + url;
+        if (url.starts_with('/')) return std::string(fhir::originOf(server_.base())) + url;
         return url.find("://") == std::string::npos ? server_.base() + '/' + url : url;
     }
-    bool isOurs(const std::string& url) const { return originOf(url) == originOf(server_.base()); }
-
-    /// Whom the token may be shown to.
-    fhir::HttpResponse send(fhir::HttpRequest request, const fhir::BodySink& sink = {}) const {
-        if (!isOurs(request.url)) throw Error("", "the export leads to another server");
-        return server_.send(std::move(request), sink);
-    }
-
     void kickOff() {
         constexpr int badRequest = 400;
         fhir::HttpResponse response = ask(true);
@@ -109,40 +95,51 @@ private:
 
     fhir::HttpResponse ask(bool withReferenced) const {
         const std::string what = options_.group.empty() ? "Patient" : "Group/" + fhir::percentEncoded(options_.group);
-        return send({server_.base() + '/' + what + "/$export?_type=" + typesToAsk(withReferenced),
-                     "GET",
-                     {"Accept: application/fhir+json", "Prefer: respond-async, handling=lenient"},
-                     {}});
+        return server_.send({server_.base() + '/' + what + "/$export?_type=" + typesToAsk(withReferenced),
+                             "GET",
+                             {"Accept: application/fhir+json", "Prefer: respond-async, handling=lenient"},
+                             {}});
     }
 
     std::string awaitManifest() const {
         const auto deadline = std::chrono::steady_clock::now() + options_.longest;
         std::chrono::milliseconds wait{500};
         while (std::chrono::steady_clock::now() < deadline) {
-            const fhir::HttpResponse response = send({status_, "GET", {"Accept: application/json"}, {}});
-            if (response.status == ok) return response.body;
-            const bool isBusy = response.status == accepted || response.status == 429 || response.status == 503;
-            if (!isBusy)
-                throw Error("",
-                            server_.base() + ": the export failed: the answer is " + std::to_string(response.status));
-            options_.pause(retryAfter(response).value_or(wait));
+            std::optional<std::chrono::milliseconds> asked;
+            try {
+                const fhir::HttpResponse response = server_.send({status_, "GET", {"Accept: application/json"}, {}});
+                if (response.status == ok) return response.body;
+                const bool isFinal = response.status != accepted && response.status != 429 && response.status < 500;
+                if (isFinal || isFailure(response))
+                    throw Failed("the export failed: the answer is " + std::to_string(response.status));
+                asked = retryAfter(response);
+            } catch (const Failed& error) {
+                throw Error("", server_.base() + ": " + error.what());
+            } catch (const Error& error) {
+                spdlog::warn("the state of the export cannot be had, and is asked for again: {}", error.what());
+            }
+            options_.pause(asked.value_or(wait));
             wait = std::min<std::chrono::milliseconds>(wait * 2, std::chrono::seconds(60));
         }
         throw Error("", server_.base() + ": the export did not end in time");
     }
 
-    static std::optional<std::chrono::milliseconds> retryAfter(const fhir::HttpResponse& response) {
-        const auto header = response.headers.find("retry-after");
-        if (header == response.headers.end()) return std::nullopt;
-        const std::string& text = header->second;
-        const bool isNumber =
-            !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
-        if (!isNumber) return std::nullopt;  // a date: the usual pause will do
-        return std::clamp<std::chrono::milliseconds>(std::chrono::seconds(std::stol(text)),
-                                                     std::chrono::milliseconds(100), std::chrono::seconds(600));
+    struct Failed : std::runtime_error {
+        using std::runtime_error::runtime_error;
+    };
+
+    /// A 5xx with an OperationOutcome is the end of the export (Bulk Data, error response); without one a bad moment.
+    static bool isFailure(const fhir::HttpResponse& response) {
+        if (response.status < 500 || response.status == 503) return false;
+        try {
+            const Document document(response.body);
+            return document.root()["resourceType"].text() == "OperationOutcome";
+        } catch (const Error&) {
+            return false;
+        }
     }
 
-    std::size_t fetchAll(Value manifest) {
+    void fetchAll(Value manifest) {
         needsToken_ = manifest["requiresAccessToken"].isTrue();
         if (!manifest["output"].isArray()) throw Error("", "the manifest of the export names no output");
         fhir::json::Writer writer;
@@ -150,7 +147,6 @@ private:
             .member("transactionTime", manifest["transactionTime"].text())
             .name("requiresAccessToken")
             .boolean(false);
-        std::size_t resources = 0;
         for (const char* part : {"output", "deleted", "error"}) {
             const std::string_view name = part;
             writer.name(name).beginArray();
@@ -164,7 +160,8 @@ private:
                 if (name == "output" && count.isNumber() && count.text() != std::to_string(lines))
                     throw Error("", file + ": holds " + std::to_string(lines) + " resources, and the server says " +
                                         std::string(count.text().substr(0, 20)));
-                if (name == "output") resources += lines;
+                if (name == "output") result_.resources += lines;
+                if (name == "error") result_.errors += lines;
                 spdlog::info("export: {}, {} lines", file, lines);
                 writer.beginObject().member("type", type).member("url", file).name("count").number(lines).endObject();
             }
@@ -172,31 +169,54 @@ private:
         }
         writer.endObject();
         writeWhole(options_.folder / "manifest.json", writer.text());
-        return resources;
     }
 
     /// Fetches one file; its number of lines. A file that is there under its own name is whole.
     std::size_t fetchOne(const std::string& url, const fs::path& file) const {
+        constexpr int mostAttempts = 4;
         fs::create_directories(file.parent_path());
+        std::chrono::milliseconds wait{1000};
+        for (int attempt = 1;; ++attempt) {
+            std::string reason;
+            std::optional<std::chrono::milliseconds> asked;
+            try {
+                std::size_t lines = 0;
+                const fhir::HttpResponse response = fetchOnce(url, file, lines);
+                if (response.status == ok) return lines;
+                reason = "a file of the export is answered with " + std::to_string(response.status);
+                asked = retryAfter(response);
+                if (response.status != 429 && response.status < 500) throw Failed(reason);
+            } catch (const Failed& error) {
+                throw Error("", error.what());
+            } catch (const Error& error) {
+                reason = "a file of the export cannot be fetched: " + std::string(error.what());
+            }
+            if (attempt == mostAttempts) throw Error("", reason);
+            spdlog::warn("{}; it is asked for again", reason);
+            options_.pause(asked.value_or(wait));
+            wait *= 2;
+        }
+    }
+
+    fhir::HttpResponse fetchOnce(const std::string& url, const fs::path& file, std::size_t& lines) const {
         const fs::path part = file.string() + ".part";
         std::ofstream stream(part, std::ios::binary);
-        std::size_t lines = 0;
         char last = '\n';
         const fhir::BodySink sink = [&](std::string_view piece) {
             lines += static_cast<std::size_t>(std::count(piece.begin(), piece.end(), '\n'));
             if (!piece.empty()) last = piece.back();
             return static_cast<bool>(stream.write(piece.data(), static_cast<std::streamsize>(piece.size())));
         };
-        if (needsToken_ && !isOurs(url))
-            throw Error("", "a file of the export lies on another server, and needs the token");
-        const fhir::HttpRequest request{url, "GET", {"Accept: application/fhir+ndjson"}, {}};
-        const fhir::HttpResponse response = needsToken_ ? send(request, sink) : server_.sendWithoutToken(request, sink);
+        const bool isElsewhere = fhir::originOf(url) != fhir::originOf(server_.base());
+        if (needsToken_ && isElsewhere)
+            throw Failed("a file of the export lies on another server, and needs the token");
+        fhir::HttpResponse response =
+            server_.download({url, "GET", {"Accept: application/fhir+ndjson"}, {}}, sink, needsToken_);
         stream.close();
-        if (response.status != ok)
-            throw Error("", "a file of the export is answered with " + std::to_string(response.status));
         if (!stream) throw std::runtime_error(part.string() + ": cannot be written");
-        fs::rename(part, file);
-        return lines + (last == '\n' ? 0 : 1);
+        if (last != '\n') ++lines;
+        if (response.status == ok) fs::rename(part, file);
+        return response;
     }
 
     static void writeWhole(const fs::path& file, std::string_view text) {
@@ -211,7 +231,7 @@ private:
     /// The server need not keep it; that it does is its own affair.
     void forget() const {
         try {
-            send({status_, "DELETE", {}, {}});
+            server_.send({status_, "DELETE", {}, {}});
         } catch (const Error& error) {
             spdlog::warn("the export could not be deleted on the server: {}", error.what());
         }
@@ -221,11 +241,12 @@ private:
     const ExportOptions& options_;
     std::string status_;
     bool needsToken_ = false;
+    ExportResult result_;
 };
 
 }  // namespace
 
-std::size_t exportBulk(const FhirServer& server, const ExportOptions& options) {
+ExportResult exportBulk(const FhirServer& server, const ExportOptions& options) {
     return Export(server, options).run();
 }
 

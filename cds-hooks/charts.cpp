@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "cds-hooks/bulk_folder.h"
 #include "cds-hooks/markdown.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
@@ -170,15 +171,24 @@ ChartSource storedCharts(const ChartOptions& options) {
     ChartSource source;
     source.threads = options.threads;
     source.progress = options.progress;
-    source.inputs = [paths = options.paths, most = options.mostBytes](const std::function<bool(Input)>& take) {
-        readInputs(paths, most, take);
+    source.inputs = [options](const std::function<bool(Input)>& take) {
+        bool goOn = true;
+        const std::function<bool(Input)> taking = [&](Input input) { return goOn = take(std::move(input)); };
+        for (const std::string& path : options.paths) {
+            if (isBulkFolder(path)) {
+                readBulkFolder(path, {options.mostBytes, options.memoryBytes, options.coverage}, taking);
+            } else {
+                readInputs({path}, options.mostBytes, taking);
+            }
+            if (!goOn) return;
+        }
     };
     source.read = [options](Input input) {
         fhir::json::Limits limits;
         limits.bytes = options.mostBytes;
         auto document =
             std::make_shared<fhir::json::Document>(std::move(input.text), fhir::json::Selection::elements, limits);
-        fhir::Chart chart = fhir::readBundle(std::move(document), options.coverage);
+        fhir::Chart chart = fhir::readBundle(std::move(document), input.coverage.value_or(options.coverage));
         const fhir::Date asOf = options.day.of(chart);
         return StoredChart{std::move(input.origin), std::move(chart), asOf};
     };

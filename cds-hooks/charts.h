@@ -28,7 +28,8 @@ struct ChartOptions {
     fhir::Coverage coverage;
     std::size_t threads = 1;
     std::size_t mostBytes = std::size_t{64} << 20;
-    bool progress = false;  ///< a person is watching standard error
+    std::size_t memoryBytes = std::size_t{256} << 20;  ///< while a bulk export is put together by patient
+    bool progress = false;                             ///< a person is watching standard error
 };
 
 /// A chart, and the day on which it is evaluated.
@@ -51,7 +52,7 @@ struct ChartSource {
     bool progress = false;  ///< a person is watching standard error
 };
 
-/// The charts of files, folders and standard input. The options are copied.
+/// The charts of files, folders, folders of a bulk export, and standard input. The options are copied.
 ChartSource storedCharts(const ChartOptions& options);
 
 /// How many inputs were charts, and how many could not be read.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <set>
 #include <string_view>
 #include <unordered_set>
@@ -20,6 +21,7 @@ namespace {
 fhir::SearchOptions forLists(const FhirServer& server) {
     fhir::SearchOptions options = server.options();
     options.selection = fhir::json::Selection::everything;
+    options.totalBytes = std::numeric_limits<std::size_t>::max();
     options.pages = 100'000;
     options.deadline = std::chrono::hours(1);
     return options;
@@ -33,20 +35,27 @@ public:
     void add(std::string_view id) {
         if (!id.empty() && known_.emplace(id).second) ids_.emplace_back(id);
     }
-    /// "Patient/1", below the base or by itself, of any version; anything else names no patient of this server.
-    void addReference(std::string_view reference) {
+    /// "Patient/1", below the base or by itself, of any version. What is no patient ("Device/1") is left alone; whoever
+    /// is named otherwise is counted.
+    void addReference(Value reference) {
         static constexpr std::string_view type = "Patient/";
-        if (reference.starts_with(base_)) reference.remove_prefix(base_.size());
-        if (!reference.starts_with(type)) return;
-        reference.remove_prefix(type.size());
-        add(reference.substr(0, reference.find('/')));
+        std::string_view text = reference["reference"].text();
+        if (text.starts_with(base_)) text.remove_prefix(base_.size());
+        if (text.starts_with(type)) {
+            text.remove_prefix(type.size());
+            add(text.substr(0, text.find('/')));
+        } else if (text.empty() || text.find("://") != std::string_view::npos || text.starts_with("urn:")) {
+            ++unresolved_;
+        }
     }
+    std::size_t unresolved() const { return unresolved_; }
     std::vector<std::string> take() { return std::move(ids_); }
 
 private:
     std::string base_;
     std::unordered_set<std::string> known_;
     std::vector<std::string> ids_;
+    std::size_t unresolved_ = 0;
 };
 
 /// One resource by its id, as "Group/1". Throws Error.
@@ -61,7 +70,7 @@ std::shared_ptr<const fhir::json::Document> readOne(const FhirServer& server, co
     return result.pages.front();
 }
 
-void addDiseased(const FhirServer& server, const Knowledge& knowledge, PatientIds& patients) {
+std::vector<fhir::Query> byCode(const Knowledge& knowledge) {
     constexpr std::size_t codesEach = 100;
     const std::vector<std::string> codes = diseaseCodes(knowledge);
     std::vector<fhir::Query> queries;
@@ -69,35 +78,56 @@ void addDiseased(const FhirServer& server, const Knowledge& knowledge, PatientId
         if (i % codesEach == 0) queries.push_back({"Condition?_count=200&code="});
         queries.back().text += (i % codesEach == 0 ? "" : ",") + codes[i];
     }
-    std::set<std::string> found;
-    PatientIds unordered(server.base());
-    for (const fhir::SearchResult& result : server.ask(queries, forLists(server))) {
-        if (result.outcome != fhir::SearchResult::Outcome::complete)
-            throw Error("", server.base() + ": not every patient with a diagnosis can be found: Condition?code=…: " +
-                                result.reason);
-        for (const auto& page : result.pages) {
-            for (const Value entry : page->root()["entry"].items()) {
-                const Value resource = entry["resource"];
-                if (resource["resourceType"].text() == "Condition")
-                    unordered.addReference(resource["subject"]["reference"].text());
-            }
-            if (fhir::withholds(page->root(), true))
-                throw Error("", server.base() +
-                                    ": not every patient with a diagnosis is shown: the server withholds "
-                                    "some");
-        }
-    }
-    const std::vector<std::string> ids = unordered.take();
-    found.insert(ids.begin(), ids.end());
-    for (const std::string& id : found) patients.add(id);
+    return queries;
 }
 
-/// The codes that a category of ICD-10 may hold: itself, and one further digit or letter.
+bool mayConcern(Value condition, const Knowledge& knowledge) {
+    fhir::json::Writer writer;
+    writer.value(condition);
+    return knowledge.gateCodes.mayConcern(writer.text());
+}
+
+/// How many of them are named otherwise than by an id.
+std::size_t addDiseased(const FhirServer& server, const Knowledge& knowledge, bool isScan, PatientIds& patients) {
+    std::vector<fhir::Query> queries = isScan ? std::vector<fhir::Query>{{"Condition?_count=200"}} : byCode(knowledge);
+    PatientIds unordered(server.base());
+    bool isWhole = true;
+    fhir::SearchOptions options = forLists(server);
+    options.selection = fhir::json::Selection::elements;
+    options.onPage = [&](const fhir::json::Document& page) {
+        const Value bundle = page.root();
+        isWhole = isWhole && bundle["resourceType"].text() == "Bundle" && !fhir::withholds(bundle, true);
+        for (const Value entry : bundle["entry"].items()) {
+            const Value resource = entry["resource"];
+            if (resource["resourceType"].text() != "Condition" || (isScan && !mayConcern(resource, knowledge)))
+                continue;
+            unordered.addReference(resource["subject"]);
+        }
+    };
+    for (const fhir::SearchResult& result : server.ask(queries, options)) {
+        if (result.outcome != fhir::SearchResult::Outcome::complete)
+            throw Error(
+                "", server.base() + ": not every patient with a diagnosis can be found: Condition: " + result.reason);
+    }
+    if (!isWhole)
+        throw Error("", server.base() + ": not every patient with a diagnosis is shown: the server withholds some");
+    std::vector<std::string> ids = unordered.take();
+    std::sort(ids.begin(), ids.end());
+    for (const std::string& id : ids) patients.add(id);
+    return unordered.unresolved();
+}
+
+/// The codes that a category of ICD-10 may hold: itself, and further digits or letters up to the fifth.
 void addCategory(std::string_view category, std::set<std::string>& codes) {
     static constexpr std::string_view further = "0123456789A";
+    const bool hasDot = category.find('.') != std::string_view::npos;
     codes.emplace(category);
-    for (const char each : further)
-        codes.insert(std::string(category) + (category.find('.') == std::string_view::npos ? "." : "") + each);
+    for (const char fourth : further) {
+        const std::string code = std::string(category) + (hasDot ? "" : ".") + fourth;
+        codes.insert(code);
+        if (hasDot) continue;
+        for (const char fifth : further) codes.insert(code + fifth);
+    }
 }
 
 }  // namespace
@@ -122,25 +152,27 @@ std::vector<std::string> diseaseCodes(const Knowledge& knowledge) {
     return {all.begin(), all.end()};
 }
 
-std::vector<std::string> readCohort(const FhirServer& server, const Knowledge& knowledge, const Cohort& cohort) {
+Patients readCohort(const FhirServer& server, const Knowledge& knowledge, const Cohort& cohort) {
     PatientIds patients(server.base());
     for (const std::string& id : cohort.patients) patients.add(id);
     if (!cohort.group.empty()) {
         const auto document = readOne(server, "Group", cohort.group);
         for (const Value member : document->root()["member"].items()) {
-            if (!member["inactive"].isTrue()) patients.addReference(member["entity"]["reference"].text());
+            if (!member["inactive"].isTrue()) patients.addReference(member["entity"]);
         }
     }
     if (!cohort.list.empty()) {
         const auto document = readOne(server, "List", cohort.list);
         for (const Value entry : document->root()["entry"].items()) {
-            if (!entry["deleted"].isTrue()) patients.addReference(entry["item"]["reference"].text());
+            if (!entry["deleted"].isTrue()) patients.addReference(entry["item"]);
         }
     }
-    if (cohort.disease) addDiseased(server, knowledge, patients);
-    std::vector<std::string> ids = patients.take();
-    if (ids.empty() && !cohort.disease) throw Error("", server.base() + ": no patient is named");
-    return ids;
+    const bool byDisease = cohort.disease || cohort.diseaseScan;
+    const std::size_t unresolved = byDisease ? addDiseased(server, knowledge, cohort.diseaseScan, patients) : 0;
+    Patients result{patients.take(), unresolved + patients.unresolved()};
+    if (result.ids.empty() && result.unresolved == 0 && !byDisease)
+        throw Error("", server.base() + ": no patient is named");
+    return result;
 }
 
 }  // namespace cds_hooks

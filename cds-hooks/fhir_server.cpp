@@ -8,9 +8,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "cds-hooks/knowledge.h"
+#include "cds-hooks/markdown.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
 
@@ -21,6 +23,8 @@ using fhir::json::Document;
 using fhir::json::Value;
 
 namespace {
+
+constexpr int unauthorized = 401;
 
 fhir::FetchLimits limitsOf(const fhir::SearchOptions& options) {
     fhir::FetchLimits limits;
@@ -42,8 +46,16 @@ Document getJson(const std::string& url, const fhir::SearchOptions& options) {
 
 }  // namespace
 
-FhirServer::FhirServer(fhir::SearchOptions options, AccessToken token)
-    : options_(std::move(options)), token_(std::move(token)) {}
+FhirServer::FhirServer(fhir::SearchOptions options, AccessToken token, bool mayRoam)
+    : options_(std::move(options)), token_(std::move(token)), mayRoam_(mayRoam) {}
+
+fhir::FetchLimits FhirServer::limitsFor(const std::string& url) const {
+    fhir::FetchLimits limits = limitsOf(options_);
+    if (mayRoam_ || fhir::originOf(url) == fhir::originOf(base())) return limits;
+    limits.mayBePlain = false;
+    limits.publicOnly = true;
+    return limits;
+}
 
 void FhirServer::check() const {
     std::string problem;
@@ -57,7 +69,7 @@ void FhirServer::check() const {
             if (document.root()["resourceType"].text() != "CapabilityStatement") {
                 problem = "its metadata is no CapabilityStatement";
             } else if (!version.starts_with("4.0")) {
-                problem = "it speaks FHIR " + std::string(version.substr(0, 10)) + ", and 4.0 is needed";
+                problem = "it speaks FHIR " + printable(version.substr(0, 10)) + ", and 4.0 is needed";
             }
         }
     } catch (const Error& error) {
@@ -76,25 +88,67 @@ std::vector<fhir::SearchResult> FhirServer::ask(const std::vector<fhir::Query>& 
                                                 fhir::SearchOptions options) const {
     options.token = token_(false);
     std::vector<fhir::SearchResult> results = fhir::search(queries, options);
-    constexpr int unauthorized = 401;
-    const bool isRefused = std::any_of(results.begin(), results.end(),
-                                       [](const fhir::SearchResult& result) { return result.status == unauthorized; });
-    if (!isRefused) return results;
+    std::vector<std::size_t> refused;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        if (results[i].status == unauthorized) refused.push_back(i);
+    }
+    if (refused.empty()) return results;
     const std::string renewed = token_(true);
     if (renewed == options.token) return results;
     options.token = renewed;
-    return fhir::search(queries, options);
+    std::vector<fhir::Query> again;
+    for (const std::size_t i : refused) again.push_back(queries[i]);
+    std::vector<fhir::SearchResult> further = fhir::search(again, options);
+    for (std::size_t i = 0; i < refused.size(); ++i) results[refused[i]] = std::move(further[i]);
+    return results;
 }
 
-fhir::HttpResponse FhirServer::send(fhir::HttpRequest request, const fhir::BodySink& sink) const {
-    const std::string token = token_(false);
-    if (!token.empty()) request.headers.push_back("Authorization: Bearer " + token);
-    return sendWithoutToken(request, sink);
+fhir::HttpResponse FhirServer::send(const fhir::HttpRequest& request) const {
+    constexpr int mostAttempts = 5;
+    if (fhir::originOf(request.url) != fhir::originOf(base())) throw Error("", "it leads to another server");
+    std::string token = token_(false);
+    bool isRenewed = false;
+    std::chrono::milliseconds pause{200};
+    for (int attempt = 1;; ++attempt) {
+        fhir::HttpRequest authorized = request;
+        if (!token.empty()) authorized.headers.push_back("Authorization: Bearer " + token);
+        if (options_.pace != nullptr) options_.pace->await();
+        fhir::HttpResponse response = fhir::exchange(authorized, limitsFor(request.url));
+        const bool isBusy = response.status == 429 || (response.status >= 502 && response.status <= 504);
+        if (isBusy && attempt < mostAttempts) {
+            std::this_thread::sleep_for(std::min(retryAfter(response).value_or(pause), options_.deadline));
+            pause *= 2;
+            continue;
+        }
+        if (response.status != unauthorized || isRenewed) return response;
+        isRenewed = true;
+        std::string renewed = token_(true);
+        if (renewed == token) return response;
+        token = std::move(renewed);
+    }
 }
 
-fhir::HttpResponse FhirServer::sendWithoutToken(const fhir::HttpRequest& request, const fhir::BodySink& sink) const {
+fhir::HttpResponse FhirServer::download(const fhir::HttpRequest& request, const fhir::BodySink& sink,
+                                        bool withToken) const {
+    if (withToken && fhir::originOf(request.url) != fhir::originOf(base()))
+        throw Error("", "it leads to another server, and needs the token");
+    fhir::HttpRequest authorized = request;
+    const std::string token = withToken ? token_(false) : std::string();
+    if (!token.empty()) authorized.headers.push_back("Authorization: Bearer " + token);
     if (options_.pace != nullptr) options_.pace->await();
-    return fhir::exchange(request, limitsOf(options_), sink);
+    fhir::FetchLimits limits = limitsFor(request.url);
+    limits.mayBeLong = true;
+    return fhir::exchange(authorized, limits, sink);
+}
+
+std::optional<std::chrono::milliseconds> retryAfter(const fhir::HttpResponse& response) {
+    const auto header = response.headers.find("retry-after");
+    if (header == response.headers.end()) return std::nullopt;
+    const std::string& text = header->second;
+    const bool isNumber = !text.empty() && text.size() < 6 && text.find_first_not_of("0123456789") == std::string::npos;
+    if (!isNumber) return std::nullopt;  // a date: the usual pause will do
+    return std::clamp<std::chrono::milliseconds>(std::chrono::seconds(std::stol(text)), std::chrono::milliseconds(100),
+                                                 std::chrono::seconds(600));
 }
 
 AccessToken fixedToken(std::string token) {
@@ -205,7 +259,9 @@ private:
             if (endpoint_.empty()) {
                 const Document configuration = getJson(server_.base + "/.well-known/smart-configuration", server_);
                 endpoint_ = configuration.root()["token_endpoint"].text();
-                if (!fhir::isBase(endpoint_, server_.privateNetwork))
+                // Over http only to the server that the operator named.
+                const bool isNamed = fhir::originOf(endpoint_) == fhir::originOf(server_.base);
+                if (!fhir::isBase(endpoint_, server_.privateNetwork && isNamed))
                     throw Error("", "its smart-configuration names no token_endpoint");
             }
             const std::int64_t now = now_();
@@ -225,7 +281,7 @@ private:
             const std::string_view error = answer.root()["error"].text();
             if (response.status != 200 || token_.empty())
                 throw Error("", "the answer is " + std::to_string(response.status) +
-                                    (error.empty() ? "" : ", " + std::string(error.substr(0, 40))));
+                                    (error.empty() ? "" : ", " + printable(error.substr(0, 40))));
             const Value lifetime = answer.root()["expires_in"];
             const std::string seconds(lifetime.text());
             const bool isNumber =

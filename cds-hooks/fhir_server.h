@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,9 @@ using AccessToken = std::function<std::string(bool renew)>;
 /// A FHIR server that an operator named, with his right to read it. Safe to use from many threads.
 class FhirServer {
 public:
-    /// `options.base` names the server; its token is not used.
-    FhirServer(fhir::SearchOptions options, AccessToken token);
+    /// `options.base` names the server; its token is not used. With `mayRoam` also private addresses and http are used
+    /// where the server leads us elsewhere, as in a sandbox.
+    FhirServer(fhir::SearchOptions options, AccessToken token, bool mayRoam = false);
 
     const std::string& base() const { return options_.base; }
 
@@ -31,15 +34,24 @@ public:
 
     const fhir::SearchOptions& options() const { return options_; }
 
-    /// One request with the token; headers and body are the caller's. Throws fhir::Error when there is no answer.
-    fhir::HttpResponse send(fhir::HttpRequest request, const fhir::BodySink& sink = {}) const;
-    /// The same without it: for addresses that are not the server's own.
-    fhir::HttpResponse sendWithoutToken(const fhir::HttpRequest& request, const fhir::BodySink& sink = {}) const;
+    /// One request below its origin with the token, which is renewed once when it is refused; headers and body are the
+    /// caller's. A server that is busy (429, 502, 503, 504) is asked again a few times, not before Retry-After. Throws
+    /// fhir::Error when there is no answer.
+    fhir::HttpResponse send(const fhir::HttpRequest& request) const;
+    /// A file: the same without a deadline, each piece to `sink`, and asked for once. The token is sent where that is
+    /// asked for.
+    fhir::HttpResponse download(const fhir::HttpRequest& request, const fhir::BodySink& sink, bool withToken) const;
 
 private:
+    fhir::FetchLimits limitsFor(const std::string& url) const;
+
     fhir::SearchOptions options_;
     AccessToken token_;
+    bool mayRoam_;
 };
+
+/// How long an answer asks us to wait, at most ten minutes; nothing when it does not say so in seconds.
+std::optional<std::chrono::milliseconds> retryAfter(const fhir::HttpResponse& response);
 
 /// A token that was given, or none.
 AccessToken fixedToken(std::string token);

@@ -91,8 +91,8 @@ public:
                                              [&](std::string_view ending) { return name.ends_with(ending); });
             if (isChart && entry->is_regular_file(ignored)) files.push_back(name);
         }
-        if (error && !take_({{path, 0}, "", error.message()})) return false;
-        if (files.empty() && !error && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file"}))
+        if (error && !take_({{path, 0}, "", error.message(), {}})) return false;
+        if (files.empty() && !error && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file", {}}))
             return false;
         std::sort(files.begin(), files.end());
         return std::all_of(files.begin(), files.end(), [&](const std::string& file) { return readFile(file, file); });
@@ -111,7 +111,7 @@ private:
         std::size_t searched = 0;  // of text: no line break before it
         const auto hand = [&](std::string whole, std::size_t number, const std::string& problem) {
             any = true;
-            return take_({{name, number}, std::move(whole), problem});
+            return take_({{name, number}, std::move(whole), problem, {}});
         };
         const std::string limit = "larger than the limit of " + std::to_string(mostBytes_) + " bytes";
         // Cuts off whole lines; what is too long is dropped up to its end.

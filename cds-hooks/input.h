@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cds-hooks/report.h"
+#include "fhir/bundle.h"
 
 namespace cds_hooks {
 
@@ -13,7 +15,8 @@ namespace cds_hooks {
 struct Input {
     Origin origin;
     std::string text;
-    std::string problem;  ///< empty when the text was read
+    std::string problem;                       ///< empty when the text was read
+    std::optional<fhir::Coverage> coverage{};  ///< of a chart that was put together from a bulk export
 };
 
 /// Reads files, folders (recursively, in the order of their names: .json, .ndjson, .jsonl, and each with .gz) and "-"

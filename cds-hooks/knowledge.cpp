@@ -22,6 +22,20 @@ std::string readFile(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+std::string shortDigest(std::string_view text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+    unsigned int length = 0;
+    if (EVP_Digest(text.data(), text.size(), hash.data(), &length, EVP_sha256(), nullptr) != 1)
+        throw std::runtime_error("SHA-256 is not available");
+    static constexpr std::string_view digits = "0123456789abcdef";
+    std::string digest;
+    for (std::size_t i = 0; i < 8; ++i) {
+        digest += digits[hash[i] >> 4U];
+        digest += digits[hash[i] & 15U];
+    }
+    return digest;
+}
+
 namespace {
 
 bool isTrialFile(const std::string& name) {
@@ -31,17 +45,7 @@ bool isTrialFile(const std::string& name) {
 std::string digestOf(const std::vector<KnowledgeFile>& files) {
     std::string everything;
     for (const KnowledgeFile& file : files) everything += file.name + '\0' + file.text + '\0';
-    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
-    unsigned int length = 0;
-    if (EVP_Digest(everything.data(), everything.size(), hash.data(), &length, EVP_sha256(), nullptr) != 1)
-        throw std::runtime_error("SHA-256 is not available");
-    static constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (std::size_t i = 0; i < 8; ++i) {
-        text += digits[hash[i] >> 4U];
-        text += digits[hash[i] & 15U];
-    }
-    return text;
+    return shortDigest(everything);
 }
 
 }  // namespace

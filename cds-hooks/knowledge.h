@@ -41,6 +41,9 @@ struct Knowledge {
 /// The whole file. Errors: std::runtime_error names it when it is no regular file or cannot be read.
 std::string readFile(const std::filesystem::path& path);
 
+/// The first 16 hexadecimal digits of the SHA-256 of a text.
+std::string shortDigest(std::string_view text);
+
 /// The files that were compiled into the program.
 std::vector<KnowledgeFile> embeddedKnowledge();
 

@@ -156,6 +156,8 @@ struct ScreenWords {
         command.add_option("--list", options.cohort.list, "Id of a List: its patients");
         command.add_flag("--disease", options.cohort.disease,
                          "Everybody with a coded diagnosis of the trials, found by its codes");
+        command.add_flag("--disease-scan", options.cohort.diseaseScan,
+                         "The same by reading every Condition of the server: slower, and misses no code");
         command.add_option("--token", options.token, "Access token; better in the environment, where nobody sees it")
             ->envname("CD7MATCH_TOKEN");
         command.add_option("--client-id", options.client.clientId, "SMART Backend Services: the id registered for us")
@@ -195,7 +197,10 @@ struct ScreenWords {
                         "Leave on the server: list, a List of ResearchSubjects for each trial; task, a Task for each "
                         "patient and trial")
             ->transform(CLI::Transformer(kinds, CLI::ignore_case).description("{list,task}"));
-        command.add_option("--run", options.run, "With --write: the name of this run (default: the day)");
+        command.add_option("--run", options.run,
+                           "With --write: the name of this run (default: the day, and whom it screened)");
+        command.add_flag("--roam", options.mayRoam,
+                         "Follow the server also to private addresses and over http: files of an export (sandboxes)");
         command.footer(
             "Examples:\n"
             "  cd7match screen --server http://localhost:8080/fhir --disease\n"
@@ -363,11 +368,12 @@ int run(int argc, char** argv) {
     std::vector<std::string> covers;
     std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
     std::size_t mostMegabytes = 64;
+    std::size_t memoryMegabytes = 256;
     const auto addChartOptions = [&](CLI::App& command) {
         command
             .add_option("path", paths,
                         "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with one "
-                        "Bundle a line, gzip of these")
+                        "Bundle a line, gzip of these; a folder with the files of a bulk export (Patient.000.ndjson)")
             ->required();
         command
             .add_option("--as-of", asOf,
@@ -380,6 +386,11 @@ int run(int argc, char** argv) {
             ->delimiter(',')
             ->allow_extra_args(false);
         command.add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
+        command
+            .add_option("--memory", memoryMegabytes,
+                        "Memory for putting a bulk export together by patient, in MiB; the rest is spilled to disk")
+            ->capture_default_str()
+            ->check(CLI::Range(16, 1'048'576));
         command.add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
             ->capture_default_str()
             ->check(CLI::Range(1, 1024));
@@ -544,6 +555,7 @@ int run(int argc, char** argv) {
         charts.coverage = readCoverage(covers, knowledge->vocabulary);
         charts.threads = threads;
         charts.mostBytes = mostMegabytes << 20U;
+        charts.memoryBytes = memoryMegabytes << 20U;
         charts.progress = isatty(STDERR_FILENO) == 1;
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
         if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))

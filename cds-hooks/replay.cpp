@@ -2,10 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <utility>
 
+#include "cds-hooks/bulk_folder.h"
 #include "cds-hooks/explain.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
@@ -109,7 +111,8 @@ int report(const Knowledge& knowledge, const ReportOptions& options, const Chart
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
     bool notCovered = false;
     const int status = report(knowledge, options.report, storedCharts(options.charts), out, notCovered);
-    if (notCovered && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
+    const bool isBulk = std::any_of(options.charts.paths.begin(), options.charts.paths.end(), isBulkFolder);
+    if (notCovered && !isBulk && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
         spdlog::warn(
             "history could not be decided: say with --covers which resource types these charts hold completely");
     return status;

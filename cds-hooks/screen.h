@@ -32,7 +32,8 @@ struct ScreenOptions {
     bool resume = false;                 ///< goes on where an earlier run with the same output ended
     std::filesystem::path exportFolder;  ///< the patients are exported there, and not screened; empty: screened
     WriteBack write = WriteBack::nothing;
-    std::string run;  ///< names the Lists of this run; empty: the day of the evaluation
+    std::string run;       ///< names the Lists of this run; empty: the day of the evaluation and whom it screened
+    bool mayRoam = false;  ///< whether the server may lead us to private addresses, and over http
 };
 
 /// Everything that is wrong with the options, each by its option.

@@ -23,22 +23,9 @@ struct References {
     std::set<std::string> wanted;
     std::set<std::string> present;
 
-    void add(const std::string& base, Value reference) {
-        std::string_view text = reference["reference"].text();
-        if (text.starts_with(base) && text.substr(base.size()).starts_with('/')) text.remove_prefix(base.size() + 1);
-        const auto slash = text.find('/');
-        if (slash == std::string_view::npos) return;
-        const std::string_view type = text.substr(0, slash);
-        const std::string_view id = text.substr(slash + 1, text.find('/', slash + 1) - slash - 1);
-        if (fhir::isOneOf(fhir::referencedTypes, type) && fhir::isId(id))
-            wanted.insert(std::string(type) + '/' + std::string(id));
-    }
-
     void see(const std::string& base, Value resource) {
         present.insert(std::string(resource["resourceType"].text()) + '/' + std::string(resource["id"].text()));
-        add(base, resource["medicationReference"]);
-        add(base, resource["study"]);
-        for (const Value data : resource["provision"]["data"].items()) add(base, data["reference"]);
+        for (std::string& name : fhir::referencesOf(resource, base)) wanted.insert(std::move(name));
     }
 };
 
@@ -78,6 +65,8 @@ public:
     fhir::Chart read() {
         const std::vector<SearchResult> results = server_.ask(queries());
         const SearchResult& found = results.front();
+        constexpr int unauthorized = 401;
+        if (found.status == unauthorized) throw TokenRefused();
         if (found.outcome != SearchResult::Outcome::complete)
             throw Error("", "the Patient could not be read: " + found.reason);
         const Value patient = found.pages.front()->root();
@@ -156,29 +145,39 @@ fhir::Chart readServerChart(const FhirServer& server, const Knowledge& knowledge
     return ChartReader(server, knowledge, patientId).read();
 }
 
-ChartSource serverCharts(const FhirServer& server, const Knowledge& knowledge, std::vector<std::string> patients,
-                         EvaluationDay day, std::function<void(const std::string& patientId)> onFailure) {
-    const auto ids = std::make_shared<const std::vector<std::string>>(std::move(patients));
+ChartSource serverCharts(const FhirServer& server, const Knowledge& knowledge,
+                         std::shared_ptr<const std::vector<std::string>> patients, EvaluationDay day, ServerRun& run,
+                         std::function<void(const std::string& patientId)> onFailure) {
+    constexpr int mostRefusals = 3;
     ChartSource source;
-    source.total = ids->size();
-    source.inputs = [ids](const std::function<bool(Input)>& take) {
-        std::size_t number = 0;
-        for (const std::string& id : *ids) {
+    source.total = patients->size();
+    source.inputs = [patients, &run](const std::function<bool(Input)>& take) {
+        for (const std::string& id : *patients) {
+            if (run.refusalsInARow >= mostRefusals) return;
             Input input;
             // What is said of a failure names no patient.
-            input.origin.file = "patient " + std::to_string(++number) + " of " + std::to_string(ids->size());
+            input.origin.file = "patient " + std::to_string(++run.askedFor) + " of " + std::to_string(patients->size());
             input.text = id;
             if (!take(std::move(input))) return;
         }
     };
-    source.read = [&server, &knowledge, day](Input input) {
-        fhir::Chart chart = readServerChart(server, knowledge, input.text);
+    source.read = [&server, &knowledge, day, &run](Input input) {
+        fhir::Chart chart;
+        try {
+            chart = readServerChart(server, knowledge, input.text);
+            run.refusalsInARow = 0;
+        } catch (const TokenRefused&) {
+            ++run.refusalsInARow;
+            throw;
+        }
         const fhir::Date asOf = day.of(chart);
         Origin origin;
         origin.url = server.base() + "/Patient/" + input.text;
         return StoredChart{std::move(origin), std::move(chart), asOf};
     };
-    source.onFailure = [ids, onFailure = std::move(onFailure)](std::size_t number) { onFailure((*ids)[number]); };
+    source.onFailure = [patients, onFailure = std::move(onFailure)](std::size_t number) {
+        onFailure((*patients)[number]);
+    };
     return source;
 }
 

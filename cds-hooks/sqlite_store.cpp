@@ -1,9 +1,8 @@
-#include <sqlite3.h>
-
 #include <array>
 #include <mutex>
 #include <stdexcept>
 
+#include "cds-hooks/sqlite.h"
 #include "cds-hooks/store_kinds.h"
 
 namespace cds_hooks {
@@ -53,105 +52,9 @@ constexpr std::array<const char*, 2> migrations{
     // From seconds to milliseconds: two outcomes of one second have an order.
     "UPDATE feedback SET time = time * 1000"};
 
-constexpr int busyMilliseconds = 5000;
-
-/// One connection. Not for several threads at once.
-class Connection {
-public:
-    Connection(const std::string& file, const char* synchronous) : name_(file) {
-        const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-        if (sqlite3_open_v2(name_.c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
-            const std::string reason = handle_ == nullptr ? "out of memory" : sqlite3_errmsg(handle_);
-            sqlite3_close(handle_);
-            throw std::runtime_error(name_ + ": cannot be opened: " + reason);
-        }
-        try {
-            sqlite3_busy_timeout(handle_, busyMilliseconds);
-            run("PRAGMA journal_mode = WAL");
-            run(std::string("PRAGMA synchronous = ") + synchronous);
-            run("PRAGMA foreign_keys = ON");
-        } catch (...) {
-            sqlite3_close(handle_);
-            throw;
-        }
-    }
-    ~Connection() { sqlite3_close(handle_); }
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
-
-    void run(const std::string& sql) {
-        if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) fail();
-    }
-    [[noreturn]] void fail() const { throw std::runtime_error(name_ + ": " + sqlite3_errmsg(handle_)); }
-    [[noreturn]] void fail(const std::string& reason) const { throw std::runtime_error(name_ + ": " + reason); }
-    sqlite3* handle() const { return handle_; }
-
-private:
-    std::string name_;
-    sqlite3* handle_ = nullptr;
-};
-
-/// One statement and its values.
-class Statement {
-public:
-    Statement(const Connection& connection, const char* sql) : connection_(connection) {
-        if (sqlite3_prepare_v2(connection.handle(), sql, -1, &statement_, nullptr) != SQLITE_OK) connection.fail();
-    }
-    ~Statement() { sqlite3_finalize(statement_); }
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-
-    Statement& text(std::string_view value) {
-        return check(
-            sqlite3_bind_text64(statement_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
-    }
-    Statement& blob(std::string_view value) {
-        return check(sqlite3_bind_blob64(statement_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT));
-    }
-    Statement& number(std::int64_t value) { return check(sqlite3_bind_int64(statement_, ++bound_, value)); }
-    Statement& null() { return check(sqlite3_bind_null(statement_, ++bound_)); }
-
-    /// Whether there is a further row.
-    bool step() {
-        const int result = sqlite3_step(statement_);
-        if (result != SQLITE_ROW && result != SQLITE_DONE) connection_.fail();
-        return result == SQLITE_ROW;
-    }
-    std::string column(int index) const {
-        const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, index));
-        return {bytes == nullptr ? "" : bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, index))};
-    }
-    std::int64_t integer(int index) const { return sqlite3_column_int64(statement_, index); }
-
-private:
-    Statement& check(int result) {
-        if (result != SQLITE_OK) connection_.fail();
-        return *this;
-    }
-
-    const Connection& connection_;
-    sqlite3_stmt* statement_ = nullptr;
-    int bound_ = 0;
-};
-
-/// Everything between construction and commit, or nothing of it.
-class Transaction {
-public:
-    explicit Transaction(Connection& connection) : connection_(connection) { connection.run("BEGIN IMMEDIATE"); }
-    ~Transaction() {
-        if (!done_) sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-    }
-    Transaction(const Transaction&) = delete;
-    Transaction& operator=(const Transaction&) = delete;
-    void commit() {
-        connection_.run("COMMIT");
-        done_ = true;
-    }
-
-private:
-    Connection& connection_;
-    bool done_ = false;
-};
+using sqlite::Connection;
+using sqlite::Statement;
+using sqlite::Transaction;
 
 void migrate(Connection& connection) {
     Transaction transaction(connection);  // two that open the same file at once take turns
@@ -172,7 +75,9 @@ void migrate(Connection& connection) {
 class SqliteStore : public Store {
 public:
     explicit SqliteStore(const std::string& file)
-        : lasting_(file, "FULL"), soon_(file == ":memory:" ? nullptr : std::make_unique<Connection>(file, "NORMAL")) {
+        : lasting_(file), soon_(file == ":memory:" ? nullptr : std::make_unique<Connection>(file)) {
+        prepare(lasting_, "FULL");
+        if (soon_) prepare(*soon_, "NORMAL");
         migrate(lasting_);
     }
 
@@ -186,6 +91,12 @@ public:
     bool remember(std::string_view key, std::int64_t expiry, std::int64_t now) override;
 
 private:
+    static void prepare(Connection& connection, const std::string& synchronous) {
+        connection.run("PRAGMA journal_mode = WAL");
+        connection.run("PRAGMA synchronous = " + synchronous);
+        connection.run("PRAGMA foreign_keys = ON");
+    }
+
     /// For what may reach the disk a little later.
     Connection& relaxed() { return soon_ ? *soon_ : lasting_; }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "fhir/error.h"
@@ -59,20 +60,30 @@ public:
                                         });
             if (subject) subjects.push_back(*subject);
         }
-        create("List", trial, listSystem, run_ + '/' + trial.id, [&](Writer& writer) {
-            writer.member("status", "current")
-                .member("mode", "snapshot")
-                .member("title", "Screened for " + trial.id + " as of " + asOf_.text() + ": " + trial.title)
-                .member("date", asOf_.text());
-            if (subjects.empty()) return;
-            writer.name("entry").beginArray();
-            for (const std::string& subject : subjects) {
-                writer.beginObject();
-                writeReference(writer, "item", subject);
-                writer.endObject();
-            }
-            writer.endArray();
-        });
+        if (subjects.size() < candidates.size()) {
+            ++failed_;
+            spdlog::error("no List of {} is written: it would not be whole", trial.id);
+            return;
+        }
+        const std::optional<std::string> known =
+            create("List", trial, listSystem, run_ + '/' + trial.id, [&](Writer& writer) {
+                writer.member("status", "current")
+                    .member("mode", "snapshot")
+                    .member("title", "Screened for " + trial.id + " as of " + asOf_.text() + ": " + trial.title)
+                    .member("date", asOf_.text());
+                if (subjects.empty()) return;
+                writer.name("entry").beginArray();
+                for (const std::string& subject : subjects) {
+                    writer.beginObject();
+                    writeReference(writer, "item", subject);
+                    writer.endObject();
+                }
+                writer.endArray();
+            });
+        if (known && isFound_ && entries_ != std::set<std::string>(subjects.begin(), subjects.end())) {
+            ++failed_;
+            spdlog::error("the List of {} of run {} is there, and holds others; name another --run", trial.id, run_);
+        }
     }
 
     void task(const Candidate& candidate) {
@@ -98,7 +109,10 @@ private:
         writeIdentifier(writer, system, value);
         elements(writer);
         writer.endObject();
+        const std::string token = fhir::percentEncoded(std::string(system)) + "%7C" + fhir::percentEncoded(value);
         try {
+            // Not every server knows conditional create, and none of those says so.
+            if (auto found = find(type, token)) return found;
             const fhir::HttpResponse response =
                 server_.send({server_.base() + '/' + type,
                               "POST",
@@ -116,6 +130,28 @@ private:
                           error.path().empty() ? error.what() : "the answer is not JSON");
             return std::nullopt;
         }
+    }
+
+    /// The resource with that identifier; nothing when there is none. Throws Error when that cannot be told.
+    std::optional<std::string> find(const std::string& type, const std::string& token) {
+        isFound_ = false;
+        entries_.clear();
+        fhir::SearchOptions options = server_.options();
+        options.selection = fhir::json::Selection::everything;
+        const fhir::SearchResult result = server_.ask({{type + "?identifier=" + token}}, options).at(0);
+        if (result.outcome != fhir::SearchResult::Outcome::complete)
+            throw Error("", "it cannot be looked for: " + result.reason);
+        for (const auto& page : result.pages) {
+            for (const fhir::json::Value entry : page->root()["entry"].items()) {
+                const fhir::json::Value resource = entry["resource"];
+                if (resource["resourceType"].text() != type || !resource["id"]) continue;
+                isFound_ = true;
+                for (const fhir::json::Value each : resource["entry"].items())
+                    entries_.emplace(each["item"]["reference"].text());
+                return type + '/' + std::string(resource["id"].text());
+            }
+        }
+        return std::nullopt;
     }
 
     /// From the resource that is sent back, or else from where it is said to be: ".../List/1/_history/1".
@@ -140,6 +176,8 @@ private:
     std::string run_;
     fhir::Date asOf_;
     std::size_t failed_ = 0;
+    bool isFound_ = false;           ///< the last resource was there already
+    std::set<std::string> entries_;  ///< of the last List that was there already
 };
 
 }  // namespace

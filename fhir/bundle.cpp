@@ -442,6 +442,24 @@ std::size_t countIssues(const std::vector<Issue>& issues) {
     return count;
 }
 
+std::vector<std::string> referencesOf(Value resource, std::string_view base) {
+    std::vector<std::string> names;
+    const auto add = [&](Value reference) {
+        std::string_view text = reference["reference"].text();
+        if (!base.empty() && text.starts_with(base) && text.substr(base.size()).starts_with('/'))
+            text.remove_prefix(base.size() + 1);
+        const auto slash = text.find('/');
+        if (slash == std::string_view::npos) return;
+        const std::string_view type = text.substr(0, slash);
+        const std::string_view id = text.substr(slash + 1, text.find('/', slash + 1) - slash - 1);
+        if (isOneOf(referencedTypes, type) && isId(id)) names.push_back(std::string(type) + '/' + std::string(id));
+    };
+    add(resource["medicationReference"]);
+    add(resource["study"]);
+    for (const Value data : resource["provision"]["data"].items()) add(data["reference"]);
+    return names;
+}
+
 Value nextLink(Value bundle) {
     for (const Value link : bundle["link"].items()) {
         if (link["relation"].text() == "next") return link;

@@ -169,7 +169,15 @@ HttpResponse exchange(const HttpRequest& request, const FetchLimits& limits, con
     curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &receive);
     curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &body);
     if (!limits.caFile.empty()) curl_easy_setopt(handle.get(), CURLOPT_CAINFO, limits.caFile.c_str());
+    curl_easy_setopt(handle.get(), CURLOPT_PROXY, "");
+    if (limits.publicOnly) curl_easy_setopt(handle.get(), CURLOPT_OPENSOCKETFUNCTION, &openPublic);
+    if (limits.mayBeLong) {
+        curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT_MS, 0L);
+        curl_easy_setopt(handle.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(handle.get(), CURLOPT_LOW_SPEED_TIME, 60L);
+    }
     const CURLcode result = curl_easy_perform(handle.get());
+    if (result == CURLE_WRITE_ERROR && sink) throw Error("", "the answer could not be kept");
     if (result == CURLE_WRITE_ERROR) throw Error("", "the answer is too long");
     if (result != CURLE_OK) throw Error("", curl_easy_strerror(result));
     long status = 0;
@@ -216,6 +224,11 @@ bool isBase(std::string_view url, bool mayBePlain) {
     const std::size_t scheme = url.starts_with("https://") ? 8 : mayBePlain && url.starts_with("http://") ? 7 : 0;
     return scheme > 0 && url.size() > scheme && !url.ends_with('/') &&
            url.find_first_of(" \t\r\n\"<>?#@\\") == std::string_view::npos;
+}
+
+std::string_view originOf(std::string_view url) {
+    const auto scheme = url.find("://");
+    return scheme == std::string_view::npos ? std::string_view() : url.substr(0, url.find('/', scheme + 3));
 }
 
 bool isBelow(std::string_view url, const std::vector<std::string>& bases) {
@@ -270,7 +283,8 @@ void checkAnswer(json::Value root) {
 /// One query with its pages.
 class Transfer {
 public:
-    Transfer(const Query& query, const SearchOptions& options) : options_(options) {
+    /// `bytes` is what all transfers of a call have taken together.
+    Transfer(const Query& query, const SearchOptions& options, std::size_t& bytes) : options_(options), bytes_(bytes) {
         if (query.isPage && !isBelow(query.text, {options.base})) {
             finish(Outcome::failed, "the next page lies on another server");
             return;
@@ -288,14 +302,18 @@ public:
 
     bool isDone() const { return done_; }
     bool isRunning() const { return multi_ != nullptr; }
+    /// Whether it uses the server, or has a turn to.
+    bool isUnderWay() const { return !done_ && (isRunning() || hasTurn_); }
     Clock::time_point due() const { return due_; }
     CURL* handle() const { return handle_.get(); }
     SearchResult& result() { return result_; }
 
-    void start(CURLM* multi, Clock::time_point deadline) {
+    /// Starts it, or plans it for when the pace allows; the deadline counts from then.
+    void start(CURLM* multi, Clock::time_point& deadline) {
         if (options_.pace != nullptr && !hasTurn_) {
             hasTurn_ = true;
             due_ = options_.pace->reserve();
+            deadline = std::max(deadline, due_ + options_.deadline);
             if (due_ > Clock::now()) return;
         }
         body_ = {{}, options_.bytes, nullptr, nullptr};
@@ -353,15 +371,23 @@ public:
         try {
             json::Limits limits;
             limits.bytes = options_.bytes;
+            const std::size_t size = body_.text.size();
             auto page = std::make_shared<const json::Document>(std::move(body_.text), options_.selection, limits);
             checkAnswer(page->root());
             const json::Value next = nextLink(page->root());
             std::string address(next["url"].text());
-            result_.pages.push_back(std::move(page));
+            ++pages_;
+            if (options_.onPage) {
+                options_.onPage(*page);
+            } else {
+                bytes_ += size;
+                result_.pages.push_back(std::move(page));
+            }
             if (!next) return finish(Outcome::complete, {});
-            if (result_.pages.size() >= options_.pages) return finish(Outcome::incomplete, "there are too many pages");
-            if (!isBelow(address, {options_.base}))
-                return finish(Outcome::incomplete, "the next page lies on another server");
+            if (pages_ >= options_.pages) return finish(Outcome::incomplete, "there are too many pages");
+            if (bytes_ > options_.totalBytes) return finish(Outcome::incomplete, "the answers are too long");
+            const std::string within(options_.withinOrigin ? originOf(options_.base) : options_.base);
+            if (!isBelow(address, {within})) return finish(Outcome::incomplete, "the next page lies elsewhere");
             url_ = std::move(address);
             form_.clear();
             due_ = Clock::now();
@@ -381,7 +407,7 @@ public:
     /// With pages in hand a failure leaves the query incomplete.
     void finish(Outcome outcome, std::string reason) {
         done_ = true;
-        result_.outcome = outcome == Outcome::failed && !result_.pages.empty() ? Outcome::incomplete : outcome;
+        result_.outcome = outcome == Outcome::failed && pages_ > 0 ? Outcome::incomplete : outcome;
         result_.reason = std::move(reason);
         detach();
     }
@@ -399,6 +425,8 @@ private:
     }
 
     const SearchOptions& options_;
+    std::size_t& bytes_;
+    std::size_t pages_ = 0;
     std::string url_;
     std::string form_;
     Body body_;
@@ -423,30 +451,38 @@ std::vector<SearchResult> search(const std::vector<Query>& queries, const Search
     initialiseCurl();
     // Connections are kept from one call of a thread to the next.
     thread_local const std::unique_ptr<CURLM, CloseMulti> multi(curl_multi_init());
-    if (multi != nullptr)
-        curl_multi_setopt(multi.get(), CURLMOPT_MAX_HOST_CONNECTIONS, static_cast<long>(options.connections));
-    const Clock::time_point deadline = Clock::now() + options.deadline;
+    Clock::time_point deadline = Clock::now() + options.deadline;
+    std::size_t bytes = 0;
+    const std::size_t most = options.connections == 0 ? queries.size() : options.connections;
     std::vector<std::unique_ptr<Transfer>> transfers;
     for (const Query& query : queries) {
-        transfers.push_back(std::make_unique<Transfer>(query, options));
+        transfers.push_back(std::make_unique<Transfer>(query, options, bytes));
         if (multi == nullptr) transfers.back()->finish(Outcome::failed, "the client cannot be set up");
         if (!isToken(options.token)) transfers.back()->finish(Outcome::failed, "the token is none");
     }
     while (true) {
         bool open = false;
-        Clock::time_point wake = deadline;
         const Clock::time_point now = Clock::now();
+        auto underWay = static_cast<std::size_t>(std::count_if(
+            transfers.begin(), transfers.end(), [](const auto& transfer) { return transfer->isUnderWay(); }));
+        Clock::time_point wake = now + std::chrono::seconds(1);
         for (const auto& transfer : transfers) {
             if (transfer->isDone()) continue;
             if (now >= deadline) {
                 transfer->fail("there was no answer in time");
                 continue;
             }
-            if (!transfer->isRunning() && transfer->due() <= now) transfer->start(multi.get(), deadline);
-            if (!transfer->isRunning()) wake = std::min(wake, transfer->due());
-            open = open || !transfer->isDone();
+            open = true;
+            if (transfer->isRunning()) continue;
+            if (!transfer->isUnderWay()) {
+                if (underWay >= most) continue;  // its turn comes when another one ends
+                ++underWay;
+            }
+            if (transfer->due() <= now) transfer->start(multi.get(), deadline);
+            if (!transfer->isRunning() && !transfer->isDone()) wake = std::min(wake, transfer->due());
         }
         if (!open) break;
+        wake = std::min(wake, deadline);
         int running = 0;
         curl_multi_perform(multi.get(), &running);
         int left = 0;

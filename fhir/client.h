@@ -22,6 +22,8 @@ struct FetchLimits {
     std::chrono::milliseconds deadline{3000};  ///< for all of it
     std::string caFile;                        ///< certificates that are believed; those of the system when empty
     bool mayBePlain = false;                   ///< whether http is spoken too
+    bool publicOnly = false;                   ///< whether private, link-local and loopback addresses are refused
+    bool mayBeLong = false;  ///< of a file: as long as something arrives each minute the deadline does not count
 };
 
 struct HttpRequest {
@@ -37,12 +39,12 @@ struct HttpResponse {
     std::string body{};
 };
 
-/// Takes the body of an answer with status 200 piece by piece instead; false ends the transfer.
+/// Takes the body of an answer with status 200 piece by piece instead; false ends the transfer with an Error.
 using BodySink = std::function<bool(std::string_view piece)>;
 
 /// One request and its answer, whatever its status. Redirects are not followed, certificates are verified, nothing but
-/// https is spoken, or http where it may be. Errors: Error with the reason when there is no answer, or one beyond the
-/// limits; it does not name the address.
+/// https is spoken, or http where it may be, and no proxy of the environment is used. Errors: Error with the reason
+/// when there is no answer, or one beyond the limits; it does not name the address.
 HttpResponse exchange(const HttpRequest& request, const FetchLimits& limits, const BodySink& sink = {});
 
 /// The body of a GET. Errors: as above, and for every answer but 200.
@@ -71,7 +73,7 @@ private:
 struct SearchOptions {
     std::string base;                           ///< "https://ehr.example.org/fhir", without a slash at its end
     std::string token;                          ///< bearer token; none is sent when empty
-    std::chrono::milliseconds deadline{400};    ///< for all queries together
+    std::chrono::milliseconds deadline{400};    ///< for all queries together, from the last turn that a pace gave
     std::size_t bytes = std::size_t{32} << 20;  ///< of one page, decompressed
     std::size_t pages = 20;                     ///< of one query
     std::size_t longestUrl = 2000;              ///< longer searches are posted to _search
@@ -81,6 +83,10 @@ struct SearchOptions {
     std::size_t connections = 0;  ///< at a time, for one call; 0: as many as there are queries
     std::shared_ptr<Pace> pace{};
     json::Selection selection = json::Selection::elements;  ///< what of the answers is kept
+    std::size_t totalBytes = std::size_t{256} << 20;        ///< of all pages of one call, decompressed
+    bool withinOrigin = false;  ///< whether next pages may lie anywhere on the server, and not below its base alone
+    /// Takes each page instead of the result, for lists that are longer than memory.
+    std::function<void(const json::Document&)> onPage{};
 };
 
 /// One thing to ask a FHIR server for.
@@ -119,6 +125,9 @@ std::vector<SearchResult> search(const std::vector<Query>& queries, const Search
 /// Whether an address can be the base of a FHIR server: https, or http where it may be plain, with neither user, query
 /// nor a slash at its end.
 bool isBase(std::string_view url, bool mayBePlain = false);
+
+/// Scheme, host and port of an address; empty when it is none.
+std::string_view originOf(std::string_view url);
 
 /// Whether an address lies at or below one of these bases; an address that could be read in two ways does not.
 bool isBelow(std::string_view url, const std::vector<std::string>& bases);

@@ -86,6 +86,9 @@ void FhirDouble::load(const std::string& bundle) {
             const Value reference = value[std::string_view(element)]["reference"];
             if (resource.patient.empty()) resource.patient = idOf(reference.text());
         }
+        for (const Value identifier : value["identifier"].items())
+            resource.identifier =
+                std::string(identifier["system"].text()) + '|' + std::string(identifier["value"].text());
         for (const Value coding : value["code"]["coding"].items()) resource.codes.emplace_back(coding["code"].text());
         fhir::json::Writer writer;
         writer.value(value);
@@ -115,6 +118,7 @@ bool FhirDouble::matches(const Resource& resource, const std::map<std::string, s
     return std::all_of(parameters.begin(), parameters.end(), [&](const auto& parameter) {
         const auto& [name, value] = parameter;
         if (name == "patient") return resource.patient == value;
+        if (name == "identifier") return resource.identifier == value;
         if (name == "_id") return contains(split(value, ','), resource.id);
         if (name == "code") {
             std::vector<std::string> codes = split(value, ',');

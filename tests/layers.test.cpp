@@ -78,9 +78,9 @@ const std::array<Library, 7> libraries{{
      "cds-hooks/main.cpp and the configuration"},
     {{"sqlite3.h"},
      [](std::string_view file) {
-         return isIn(file, "cds-hooks/") && (stem(file) == "sqlite_store" || stem(file) == "store");
+         return isIn(file, "cds-hooks/") && (stem(file) == "sqlite" || stem(file) == "store");
      },
-     "the store of cds-hooks"},
+     "cds-hooks/sqlite"},
     {{"libpq-fe.h"},
      [](std::string_view file) { return file == "cds-hooks/postgres_store.cpp"; },
      "cds-hooks/postgres_store.cpp"},

@@ -50,6 +50,9 @@ struct Exporting {
         "deleted":[{"type":"Bundle","url":"BASE/files/4"}],
         "error":[{"type":"OperationOutcome","url":"BASE/files/5"}]})";
     std::string refuses;  ///< in an address
+    int refusal = 400;
+    bool roams = false;
+    int breaks = 0;  ///< how often the second file breaks off before it comes
     std::atomic<int> polls = 0;
     StubAnswer second = file("{\"resourceType\":\"Condition\",\"id\":\"c1\"}\n");
     FhirDouble server{[this](const StubRequest& request) { return vendor(request); }};
@@ -58,19 +61,22 @@ struct Exporting {
 
     std::optional<StubAnswer> vendor(const StubRequest& request) {
         const std::string& target = request.target;
-        if (!refuses.empty() && target.find(refuses) != std::string::npos) return FhirStub::json("{}", 400);
+        if (!refuses.empty() && target.find(refuses) != std::string::npos && request.method == "GET")
+            return FhirStub::json(R"({"resourceType":"OperationOutcome"})", refusal);
         if (target.find("$export?_type=Patient,") != std::string::npos)
             return FhirStub::json("", 202, "Content-Location: " + server.base() + "/status/1\r\n");
         if (target == "/fhir/status/1" && request.method == "DELETE") return FhirStub::json("", 202);
         if (target == "/fhir/status/1") {
             if (++polls < 3)
-                return FhirStub::json("", polls == 1 ? 202 : 429, "Retry-After: 7\r\nX-Progress: half\r\n");
+                return FhirStub::json("", polls == 1 ? 202 : 500, "Retry-After: 7\r\nX-Progress: half\r\n");
             std::string text = manifest;
             for (auto at = text.find("BASE"); at != std::string::npos; at = text.find("BASE"))
                 text.replace(at, 4, server.base());
             return FhirStub::json(text);
         }
         if (target == "/fhir/files/1") return file("{\"resourceType\":\"Patient\",\"id\":\"a\"}\n{\"id\":\"b\"}");
+        if (target == "/fhir/files/2" && breaks-- > 0)
+            return StubAnswer{second.bytes.substr(0, second.bytes.size() - 5), 0ms, 0ms, true};
         if (target == "/fhir/files/2") return second;
         if (target == "/fhir/files/3") return file("{\"resourceType\":\"Condition\",\"id\":\"c2\"}\n");
         if (target == "/fhir/files/4") return file("{\"resourceType\":\"Bundle\"}\n");
@@ -84,9 +90,9 @@ struct Exporting {
         options.base = server.base();
         options.deadline = 5s;
         options.privateNetwork = true;
-        const cds_hooks::FhirServer fhirServer(options, cds_hooks::fixedToken("s3cret"));
+        const cds_hooks::FhirServer fhirServer(options, cds_hooks::fixedToken("s3cret"), roams);
         try {
-            resources = cds_hooks::exportBulk(
+            result = cds_hooks::exportBulk(
                 fhirServer, {group, folder, [this](std::chrono::milliseconds time) { pauses.push_back(time); }, 1h});
             return {};
         } catch (const std::exception& error) {
@@ -101,7 +107,7 @@ struct Exporting {
             }));
     }
 
-    std::size_t resources = 0;
+    cds_hooks::ExportResult result;
     std::vector<std::chrono::milliseconds> pauses;
 };
 
@@ -111,8 +117,10 @@ TEST_CASE("an export is asked for, waited for as long as the server says, fetche
     const Folder folder;
     Exporting theirs;
     CHECK_EQ(theirs.run(folder / "out", "g 1"), "");
-    CHECK_EQ(theirs.resources, 4);
-    CHECK(theirs.pauses == std::vector<std::chrono::milliseconds>{7s, 7s});
+    CHECK_EQ(theirs.result.resources, 4);
+    CHECK_EQ(theirs.result.errors, 0);
+    REQUIRE_EQ(theirs.pauses.size(), 2);
+    for (const std::chrono::milliseconds pause : theirs.pauses) CHECK_EQ(pause.count(), 7000);
     CHECK_EQ(theirs.asked("GET", "/fhir/Group/g%201/$export?_type=Patient,Observation,Condition"), 1);
     CHECK_EQ(theirs.asked("DELETE", "/fhir/status/1"), 1);
     for (const StubRequest& request : theirs.server.requests())
@@ -131,7 +139,7 @@ TEST_CASE("an export is asked for, waited for as long as the server says, fetche
              R"("deleted":[{"type":"Bundle","url":"deleted/Bundle.000.ndjson","count":1}],)"
              R"("error":[{"type":"OperationOutcome","url":"error/OperationOutcome.000.ndjson","count":0}]})"
              "\n");
-    CHECK_NE(theirs.run(folder / "out").find("holds an export already"), std::string::npos);
+    CHECK_NE(theirs.run(folder / "out").find("is not empty; an export needs a folder of its own"), std::string::npos);
     Exporting everybody;
     CHECK_EQ(everybody.run(folder / "all"), "");
     CHECK_EQ(everybody.asked("GET", "/fhir/Patient/$export?_type="), 1);
@@ -159,11 +167,13 @@ TEST_CASE("an export that is not whole is none: its reason is said, it is delete
     for (const Row& row : std::vector<Row>{
              {"a file that is not there", [](Exporting& theirs) { theirs.second = FhirStub::json("{}", 404); },
               "a file of the export is answered with 404"},
-             {"a file that breaks off",
+             {"an export that fails in the end",
               [](Exporting& theirs) {
-                  theirs.second = {FhirStub::json("{\"a\":1}\n").bytes.substr(0, 80), 0ms, 0ms, true};
+                  theirs.refuses = "/status/1";
+                  theirs.refusal = 500;
               },
-              ""},
+              "the export failed: the answer is 500"},
+             {"a file that always breaks off", [](Exporting& theirs) { theirs.breaks = 100; }, ""},
              {"fewer lines than announced", replaced("\"count\":2", "\"count\":3"),
               "Patient.000.ndjson: holds 2 resources, and the server says 3"},
              {"a file elsewhere that needs the token", replaced("BASE/files/2", elsewhere.base() + "/files/2"),
@@ -198,12 +208,30 @@ TEST_CASE("an export that is not whole is none: its reason is said, it is delete
                          doctest::Contains("there is no export of Patient: the answer is"), fhir::Error);
 }
 
+TEST_CASE("a file that breaks off is asked for again, and what the server could not export is counted") {
+    const Folder folder;
+    Exporting theirs;
+    theirs.breaks = 2;
+    theirs.manifest.replace(theirs.manifest.find("BASE/files/5"), 12, "BASE/files/4");
+    CHECK_EQ(theirs.run(folder / "out"), "");
+    CHECK_EQ(theirs.result.resources, 4);
+    CHECK_EQ(theirs.result.errors, 1);
+    CHECK_EQ(theirs.asked("GET", "/fhir/files/2"), 3);
+    CHECK_EQ(support::readFile((folder / "out/Condition.000.ndjson").string()),
+             "{\"resourceType\":\"Condition\",\"id\":\"c1\"}\n");
+}
+
 TEST_CASE("files elsewhere that need no token are fetched without it") {
     const Folder folder;
     FhirDouble storage([](const StubRequest&) { return FhirStub::json("{\"resourceType\":\"Condition\"}\n"); });
     Exporting theirs;
     theirs.manifest =
         R"({"requiresAccessToken":false,"output":[{"type":"Condition","url":")" + storage.base() + R"(/signed?x=1"}]})";
+    // A server may not send us into the network that we stand in, unless we were told to follow it there.
+    CHECK_NE(theirs.run(folder / "refused").find("a file of the export cannot be fetched: "), std::string::npos);
+    CHECK_EQ(storage.connections(), 0);
+    theirs.roams = true;
+    theirs.polls = 2;
     CHECK_EQ(theirs.run(folder / "out"), "");
     REQUIRE_EQ(storage.requests().size(), 1);
     CHECK_FALSE(storage.requests().front().headers.contains("authorization"));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -125,7 +126,11 @@ TEST_CASE("who is screened: by id, by Group, by List, or by a diagnosis of the t
     CHECK(patientsOf(screen(asking(server, {"c", "a", "c"})).out) == Names{"Patient/c", "Patient/a"});
     ScreenOptions group = asking(server);
     group.cohort.group = "g";
-    CHECK(patientsOf(screen(group).out) == Names{"Patient/c", "Patient/healthy"});
+    const Run ofGroup = screen(group);
+    CHECK(patientsOf(ofGroup.out) == Names{"Patient/c", "Patient/healthy"});
+    // Whoever is named otherwise is not silently left out.
+    CHECK_EQ(ofGroup.status, 3);
+    CHECK(ofGroup.says("1 are named otherwise than by the id of a Patient of this server, and are not screened"));
     ScreenOptions list = asking(server);
     list.cohort.list = "l";
     CHECK(patientsOf(screen(list).out) == Names{"Patient/b"});
@@ -149,6 +154,7 @@ TEST_CASE("every diagnosis that opens a gate is found by its code") {
     for (const char* code :
          {"C92.0", "C92.00", "C92.02", "C9202", "C92.A0", "C84.7A", "91861009", "277575008", "9837/3"})
         CHECK_MESSAGE(has(code), std::string(code));
+    for (const char* code : {"C90.00", "C9000", "C83.31", "C81.10"}) CHECK_MESSAGE(has(code), std::string(code));
     for (const char* code : {"I10", "C50.9", "C61", "C92.0-"}) CHECK_MESSAGE(!has(code), std::string(code));
     // Whatever is asked for is in the bytes of the chart that the service would not call silent.
     for (const std::string& code : codes)
@@ -292,6 +298,14 @@ TEST_CASE("whatever a vendor does otherwise, the verdicts are right or honestly 
                   return FhirStub::json(none + R"(,"total":7})");
               },
               Result::unknown},
+             {"an opaque next page under another path",
+              [&](const StubRequest& request) -> std::optional<StubAnswer> {
+                  if (request.target == "/FHIR?sessionID=1~x") return FhirStub::json(none + "}");
+                  if (!isSearch(request, "Procedure")) return {};
+                  const std::string next = base.substr(0, base.rfind('/')) + "/FHIR?sessionID=1~x";
+                  return FhirStub::json(none + R"(,"link":[{"relation":"next","url":")" + next + "\"}]}");
+              },
+              Result::same},
              {"a next page that is on another server",
               [&](const StubRequest& request) -> std::optional<StubAnswer> {
                   if (!isSearch(request, "Procedure")) return {};
@@ -413,10 +427,20 @@ TEST_CASE("a run that was interrupted goes on with its output, and ends with the
         CHECK_EQ(screen(options).status, 0);
         CHECK(support::readFile(options.output.string()) == whole);
     }
-    std::ofstream(options.output) << "{\"patient\":\"Patient/a\",\"knowledge\":\"0123\"}\n";
-    const Run other = screen(options);
-    CHECK_EQ(other.status, 2);
-    CHECK(other.says("line 1: was made with knowledge 0123"));
+    const auto changed = [&](const std::string& from, const std::string& to) {
+        std::string line = whole.substr(0, whole.find('\n') + 1);
+        const auto at = line.find(from);
+        REQUIRE(at != std::string::npos);
+        std::ofstream(options.output) << line.replace(at, from.size(), to);
+        const Run run = screen(options);
+        CHECK_EQ(run.status, 2);
+        return run.log;
+    };
+    CHECK_NE(changed("\"knowledge\":\"", "\"knowledge\":\"0").find("line 1: was made with other knowledge"),
+             std::string::npos);
+    CHECK_NE(changed("\"url\":\"http://127", "\"url\":\"http://128").find("is of another server"), std::string::npos);
+    CHECK_NE(changed("2025-11-13", "2025-11-12").find("is of another day than 2025-11-13"), std::string::npos);
+    CHECK_NE(changed("NCT07345780", "NCT07345781").find("is of other trials"), std::string::npos);
     std::ofstream(options.output) << "shopping list\n";
     CHECK(screen(options).says("line 1: is no result"));
     CHECK_EQ(support::readFile(options.output.string()), "shopping list\n");
@@ -453,7 +477,7 @@ TEST_CASE("what cannot work is said in one sentence before anybody is screened")
     CHECK_EQ(problems(wrong),
              "--server: 'ehr.example.org/' is not an address without a slash at its end, as "
              "https://ehr.example.org/fhir\n"
-             "--patient, --group, --list, --disease: exactly one of them says who is screened\n"
+             "--patient, --group, --list, --disease, --disease-scan: exactly one of them says who is screened\n"
              "--client-id: goes with --client-key\n"
              "--token: does not go with --client-id\n"
              "--resume: needs --output, the file to go on with\n");
@@ -482,6 +506,38 @@ TEST_CASE("a token is sent with every request, and to nobody else") {
     CHECK_EQ(run.status, 0);
     CHECK_EQ(elsewhere.connections(), 0);
     CHECK_EQ((run.out + run.log).find("s3cret"), std::string::npos);
+    // A token that is refused in the middle ends the run: nothing would come of the others.
+    FhirDouble expiring(
+        [count = std::make_shared<std::atomic<int>>(0)](const StubRequest& request) -> std::optional<StubAnswer> {
+            if (!request.target.starts_with("/fhir/Patient/") || ++*count <= 2) return std::nullopt;
+            return FhirStub::json("{}", 401);
+        });
+    std::vector<std::string> many;
+    for (int i = 0; i < 50; ++i) {
+        many.push_back("p" + std::to_string(i));
+        expiring.load(person(many.back()));
+    }
+    ScreenOptions long_ = asking(expiring, many);
+    long_.token = "s3cret";
+    long_.concurrency = 1;
+    const Folder folder;
+    long_.failed = folder / "failed.txt";
+    const Run stopped = screen(long_);
+    CHECK_EQ(stopped.status, 3);
+    CHECK_EQ(patientsOf(stopped.out).size(), 2);
+    CHECK(stopped.says("patient 5 of 50: the server does not accept our token (401)"));
+    CHECK(stopped.says("stopped: 45 patients were not asked for"));
+    const std::string failed = support::readFile(long_.failed.string());
+    CHECK_EQ(std::count(failed.begin(), failed.end(), '\n'), 48);
+    // One who is refused alone is one who is refused.
+    FhirDouble strict([](const StubRequest& request) -> std::optional<StubAnswer> {
+        if (request.target != "/fhir/Patient/p1") return std::nullopt;
+        return FhirStub::json("<html>", 401);
+    });
+    for (const std::string& id : many) strict.load(person(id));
+    const Run alone = screen(asking(strict, many));
+    CHECK_EQ(alone.status, 3);
+    CHECK_EQ(patientsOf(alone.out).size(), 49);
     options.token = "wrong";
     const Run refused = screen(options);
     CHECK_EQ(refused.status, 2);
@@ -532,6 +588,21 @@ TEST_CASE("what was found is written back only when that is asked for, and once"
     options.run = "another";
     CHECK_EQ(screen(options).status, 0);
     CHECK_EQ(server.all("List").size(), 8);
+    // A List of the same name that holds others is not taken for this run's.
+    ScreenOptions fewer = options;
+    fewer.cohort.patients = {"a"};
+    const Run other = screen(fewer);
+    CHECK_EQ(other.status, 3);
+    CHECK(other.says("the List of NCT07109518 of run another is there, and holds others"));
+    fewer.run.clear();
+    CHECK_EQ(screen(fewer).status, 0);
+    CHECK_EQ(server.all("List").size(), 12);
+    // Where somebody could not be read nothing is written: a List would not be whole.
+    fewer.cohort.patients = {"b", "nobody"};
+    const Run partly = screen(fewer);
+    CHECK_EQ(partly.status, 3);
+    CHECK(partly.says("nothing is written back: not everybody could be read"));
+    CHECK_EQ(server.all("List").size(), 12);
     CHECK_EQ(server.all("ResearchSubject").size(), 8);
 
     options.write = cds_hooks::WriteBack::task;
@@ -578,15 +649,35 @@ TEST_CASE("a subject whom a coordinator has moved on is on the study, and what c
     CHECK_NE(text.find("--run: goes with --write"), std::string::npos);
 }
 
-TEST_CASE("a server gets no more requests a second than it should") {
+TEST_CASE("a server gets no more requests a second than it should, and nobody fails because others have their turn") {
     FhirDouble server;
-    server.load(person("a"));
-    ScreenOptions options = asking(server, {"a"});
-    options.rate = 40;
+    std::vector<std::string> ids;
+    for (int i = 0; i < 8; ++i) {
+        ids.push_back("p" + std::to_string(i));
+        server.load(person(ids.back()));
+    }
+    ScreenOptions options = asking(server, ids);
+    options.rate = 100;
+    options.timeout = 500ms;  // less than all of them take together
     const auto started = std::chrono::steady_clock::now();
-    CHECK_EQ(screen(options).status, 0);
+    const Run run = screen(options);
+    CHECK_EQ(run.log, "");
+    CHECK_EQ(run.status, 0);
     const auto took = std::chrono::steady_clock::now() - started;
     const std::size_t requests = server.requests().size();
-    CHECK_GE(requests, 17);
-    CHECK_GE(took, (requests - 1) * 25ms - 10ms);
+    CHECK_GE(requests, 8 * 16);
+    CHECK_GE(took, (requests - 1) * 10ms - 10ms);
+}
+
+TEST_CASE("no proxy of the environment sees a token") {
+    const FhirStub proxy([](const StubRequest&) { return FhirStub::json("{}"); });
+    FhirDouble server;
+    server.load(person("a"));
+    REQUIRE_EQ(setenv("http_proxy", ("http://127.0.0.1:" + std::to_string(proxy.port())).c_str(), 1), 0);
+    ScreenOptions options = asking(server, {"a"});
+    options.token = "s3cret";
+    options.write = cds_hooks::WriteBack::task;
+    CHECK_EQ(screen(options).status, 0);
+    unsetenv("http_proxy");
+    CHECK_EQ(proxy.connections(), 0);
 }
