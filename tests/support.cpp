@@ -1,6 +1,7 @@
 #include "tests/support.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -23,6 +24,12 @@ std::string readFile(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     REQUIRE_MESSAGE(stream.good(), path);
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+Folder::Folder() {
+    char name[] = "/tmp/cd7match-test-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    path_ = name;
 }
 
 fhir::Date day(std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +19,20 @@ const cds_hooks::Knowledge& knowledge();
 
 /// The whole file. Fails the test when it cannot be read. Paths are relative to the source tree.
 std::string readFile(const std::string& path);
+
+/// A new, empty folder that is gone with this.
+class Folder {
+public:
+    Folder();
+    ~Folder() { std::filesystem::remove_all(path_); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+    std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+private:
+    std::filesystem::path path_;
+};
 
 /// A day from YYYY-MM-DD; fails the test when it is none.
 fhir::Date day(std::string_view text);

@@ -20,27 +20,11 @@ namespace {
 
 using support::FhirDouble;
 using support::FhirStub;
+using support::Folder;
 using support::StubAnswer;
 using support::StubRequest;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-/// A new folder that is gone with the test.
-class Folder {
-public:
-    Folder() {
-        char name[] = "/tmp/cd7match-export-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~Folder() { fs::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    fs::path operator/(const char* name) const { return path_ / name; }
-
-private:
-    fs::path path_;
-};
 
 /// A server whose export is ready at the third question; `file` stands for the address of its second file.
 struct Exporting {

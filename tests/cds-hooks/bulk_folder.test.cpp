@@ -26,35 +26,26 @@ namespace {
 using support::Run;
 namespace fs = std::filesystem;
 
-/// A folder of an export that is gone with the test.
+/// A folder of an export.
 class Export {
 public:
-    Export() {
-        char name[] = "/tmp/cd7match-bulk-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~Export() { fs::remove_all(path_); }
-    Export(const Export&) = delete;
-    Export& operator=(const Export&) = delete;
-
     Export& write(const std::string& name, const std::string& text) {
-        fs::create_directories((path_ / name).parent_path());
-        std::ofstream(path_ / name, std::ios::binary | std::ios::app) << text;
+        fs::create_directories((folder_ / name).parent_path());
+        std::ofstream(folder_ / name, std::ios::binary | std::ios::app) << text;
         return *this;
     }
     Export& gzip(const std::string& name, const std::string& text) {
-        const gzFile file = gzopen((path_ / name).c_str(), "wb");
+        const gzFile file = gzopen((folder_ / name).c_str(), "wb");
         gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
         gzclose(file);
         return *this;
     }
-    const fs::path& path() const { return path_; }
+    const fs::path& path() const { return folder_.path(); }
 
     /// As NDJSON, as of 2025-11-13, and nobody says what it holds completely.
     Run replay(std::size_t threads = 1) const {
         cds_hooks::ReplayOptions options;
-        options.charts.paths = {path_.string()};
+        options.charts.paths = {path().string()};
         options.charts.threads = threads;
         options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
         options.report.format = cds_hooks::Format::ndjson;
@@ -63,7 +54,7 @@ public:
     }
 
 private:
-    fs::path path_;
+    support::Folder folder_;
 };
 
 std::string patient(const std::string& id) {

@@ -32,6 +32,7 @@ using fhir::json::Document;
 using fhir::json::Value;
 using support::FhirDouble;
 using support::FhirStub;
+using support::Folder;
 using support::patientsOf;
 using support::results;
 using support::Run;
@@ -63,23 +64,6 @@ std::string person(const std::string& id, const std::string& code = "C92.02") {
              "code":{"coding":[{"system":"http://hl7.org/fhir/sid/icd-10-cm","code":")" +
              code + R"("}]},"subject":{"reference":"Patient/)" + id + R"("},"onsetDateTime":"2025-08-20"})"});
 }
-
-/// A new folder that is gone with the test.
-class Folder {
-public:
-    Folder() {
-        char name[] = "/tmp/cd7match-screen-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::filesystem::path operator/(const char* name) const { return path_ / name; }
-
-private:
-    std::filesystem::path path_;
-};
 
 }  // namespace
 

@@ -333,9 +333,7 @@ private:
 }  // namespace
 
 TEST_CASE("mutated requests through sockets are answered by a running service with all that it keeps, and none hangs") {
-    char name[] = "/tmp/cd7match-mutated-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    const std::filesystem::path folder = name;
+    const support::Folder folder;
     std::ofstream(folder / "secret") << std::string(32, 's');
     {
         RunningService running({"--store", folder / "f.db", "--throttle-days", "1", "--throttle-secret",
@@ -364,7 +362,6 @@ TEST_CASE("mutated requests through sockets are answered by a running service wi
         CHECK_EQ(cards(running.post(service, patientView())), 0);  // shown already
         CHECK_EQ(running.stop(), 0);
     }
-    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a hundred thousand mutated requests are answered, and leave the service as it was") {

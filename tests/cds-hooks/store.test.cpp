@@ -23,26 +23,9 @@ namespace {
 
 using cds_hooks::Feedback;
 using cds_hooks::FeedbackRow;
+using support::Folder;
 
 constexpr std::int64_t noon = 1'763'035'200;  // 2025-11-13T12:00:00Z
-
-/// A folder of its own, gone at the end.
-class Folder {
-public:
-    Folder() {
-        char name[] = "/tmp/cd7match-store-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        path_ = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    std::filesystem::path file() const { return path_ / "feedback.db"; }
-    const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
 
 /// A PostgreSQL server of our own, on a socket in its folder, from first use to the end.
 class Postgres {
@@ -99,7 +82,7 @@ private:
 
 /// A new store of each kind, to be opened again by the same name.
 std::vector<std::string> placesOfEachKind(const Folder& folder) {
-    return {folder.file(), Postgres::only().database()};
+    return {(folder / "feedback.db"), Postgres::only().database()};
 }
 
 Feedback overridden(const std::string& card, const std::string& reason, std::int64_t time = noon) {
@@ -178,7 +161,7 @@ TEST_CASE("comments are kept only where that is asked for") {
             bytes += support::readFile(entry.path().string());
         return bytes.find("Mr Example") != std::string::npos;
     };
-    const auto store = cds_hooks::openStore(folder.file());
+    const auto store = cds_hooks::openStore((folder / "feedback.db"));
     store->keep({feedback}, false);
     CHECK_FALSE(holds());
     feedback.time += 1;
@@ -208,10 +191,10 @@ TEST_CASE("a store is opened again as it was, and one of a newer version is refu
         CHECK_FALSE(store->lastShown("nobody").has_value());
     }
     sqlite3* handle = nullptr;
-    REQUIRE_EQ(sqlite3_open(folder.file().c_str(), &handle), SQLITE_OK);
+    REQUIRE_EQ(sqlite3_open((folder / "feedback.db").c_str(), &handle), SQLITE_OK);
     REQUIRE_EQ(sqlite3_exec(handle, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
     sqlite3_close(handle);
-    CHECK_THROWS_WITH_AS(cds_hooks::openStore(folder.file()),
+    CHECK_THROWS_WITH_AS(cds_hooks::openStore((folder / "feedback.db")),
                          doctest::Contains("is of version 99, this program knows 2"), std::runtime_error);
     CHECK_THROWS_WITH_AS(cds_hooks::openStore(folder.path() / "none" / "feedback.db"),
                          doctest::Contains("cannot be opened"), std::runtime_error);
@@ -223,16 +206,16 @@ TEST_CASE("a store is opened again as it was, and one of a newer version is refu
 
 TEST_CASE("a store of an older version is brought up to this one") {
     Folder folder;
-    cds_hooks::openStore(folder.file())->keep({overridden("c1", "not-now")}, false);
+    cds_hooks::openStore((folder / "feedback.db"))->keep({overridden("c1", "not-now")}, false);
     sqlite3* handle = nullptr;
-    REQUIRE_EQ(sqlite3_open(folder.file().c_str(), &handle), SQLITE_OK);
+    REQUIRE_EQ(sqlite3_open((folder / "feedback.db").c_str(), &handle), SQLITE_OK);
     // Version 1 kept the time of feedback in seconds.
     REQUIRE_EQ(sqlite3_exec(handle, "UPDATE feedback SET time = time / 1000; PRAGMA user_version = 1", nullptr, nullptr,
                             nullptr),
                SQLITE_OK);
     sqlite3_close(handle);
-    CHECK_EQ(shown(all(folder.file())), "2025-11  0 0 1\n");
-    CHECK_EQ(shown(all(folder.file())), "2025-11  0 0 1\n");  // once
+    CHECK_EQ(shown(all((folder / "feedback.db"))), "2025-11  0 0 1\n");
+    CHECK_EQ(shown(all((folder / "feedback.db"))), "2025-11  0 0 1\n");  // once
 }
 
 TEST_CASE("a database that cannot be reached is said to be so, without its secret") {
@@ -321,7 +304,7 @@ TEST_CASE("feedback that was answered 200 outlives the service, whenever it is k
     const std::string service = "/cds-services/cd7-trials";
     std::size_t answered = 0;
     for (int round = 0; round < 3; ++round) {
-        support::RunningService running({"--store", folder.file().string()});
+        support::RunningService running({"--store", (folder / "feedback.db").string()});
         std::atomic<bool> stop = false;
         std::atomic<std::size_t> kept = 0;
         std::thread client([&] {
@@ -345,7 +328,7 @@ TEST_CASE("feedback that was answered 200 outlives the service, whenever it is k
         answered += kept;
         CHECK_GT(kept, 0);
         std::size_t found = 0;
-        for (const FeedbackRow& row : all(folder.file())) found += row.overridden.back();
+        for (const FeedbackRow& row : all((folder / "feedback.db"))) found += row.overridden.back();
         CHECK_GE(found, answered);
         CHECK_LE(found,
                  answered + static_cast<std::size_t>(round) + 1);  // at most one a round was not answered in time
@@ -355,7 +338,7 @@ TEST_CASE("feedback that was answered 200 outlives the service, whenever it is k
 TEST_CASE("the service keeps cards and takes feedback on them, and the report counts both") {
     Folder folder;
     const std::string service = "/cds-services/cd7-trials";
-    support::RunningService running({"--store", folder.file().string()});
+    support::RunningService running({"--store", (folder / "feedback.db").string()});
     const auto answer = running.post(service, support::readFile("fixtures/hooks/patient-view.json"));
     REQUIRE_EQ(answer.status, 200);
     const fhir::json::Document document(answer.body);
@@ -377,7 +360,7 @@ TEST_CASE("the service keeps cards and takes feedback on them, and the report co
     CHECK_EQ(running.request("POST", service + "/feedback", body, {{"Content-Type", "text/plain"}}).status, 415);
     CHECK_EQ(support::RunningService().post(service + "/feedback", body).status, 404);  // keeps none
     std::size_t trials = 0;
-    for (const FeedbackRow& row : all(folder.file())) {
+    for (const FeedbackRow& row : all((folder / "feedback.db"))) {
         ++trials;
         CHECK_EQ(row.shown, 1);
         CHECK_EQ(row.overridden[3], 1);

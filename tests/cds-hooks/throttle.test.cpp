@@ -150,9 +150,7 @@ TEST_CASE("never for this patient is never, for every user, and for nobody else"
 }
 
 TEST_CASE("the throttle keeps no identifier, and another secret finds nothing") {
-    char name[] = "/tmp/cd7match-throttle-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    const std::filesystem::path folder = name;
+    const support::Folder folder;
     const Made made = possible();
     {
         const auto store = cds_hooks::openStore(folder / "t.db");
@@ -160,7 +158,7 @@ TEST_CASE("the throttle keeps no identifier, and another secret finds nothing") 
         CHECK(throttle.mayShow(made.showing("patient-4711", "Practitioner/jane-doe"), dayOf(noon), noon));
         store->keep({"card", "cd7-trials", noon, {}, throttle.patientKey("patient-4711")});
         std::size_t files = 0;
-        for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
             ++files;
             const std::string bytes = support::readFile(entry.path().string());
             for (const char* identifier : {"4711", "jane", "doe"}) CHECK_EQ(bytes.find(identifier), std::string::npos);
@@ -170,13 +168,10 @@ TEST_CASE("the throttle keeps no identifier, and another secret finds nothing") 
         cds_hooks::Throttle other(*store, std::string(32, 'x'), 7);
         CHECK_NE(other.patientKey("patient-4711"), throttle.patientKey("patient-4711"));
     }
-    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a running service with a throttle shows a card once, until somebody asks never to see it again") {
-    char name[] = "/tmp/cd7match-throttle-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    const std::filesystem::path folder = name;
+    const support::Folder folder;
     std::ofstream(folder / "secret") << secret;
     const std::string body = support::readFile("fixtures/hooks/patient-view.json");
     const auto with = [&](const std::string& user) {
@@ -208,5 +203,4 @@ TEST_CASE("a running service with a throttle shows a card once, until somebody a
         CHECK_EQ(running.post(service, with("Practitioner/3")).body, R"({"cards":[]})");
         CHECK_EQ(running.post(service + "-order-sign", order).body, R"({"cards":[]})");
     }
-    std::filesystem::remove_all(folder);
 }
