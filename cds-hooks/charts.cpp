@@ -1,5 +1,6 @@
 #include "cds-hooks/charts.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -123,8 +124,8 @@ private:
     }
 
     void showProgress() {
-        if (!source_.progress) return;
         const auto now = std::chrono::steady_clock::now();
+        if (!source_.progress) return logProgress(now);
         if (now - started_ < std::chrono::seconds(1) || now - shown_ < std::chrono::milliseconds(200)) return;
         shown_ = now;
         const double seconds = std::chrono::duration<double>(now - started_).count();
@@ -137,6 +138,17 @@ private:
         }
         std::cerr << "      " << std::flush;
         progressShown_ = true;
+    }
+
+    /// A line a minute, for whoever reads the log of a night.
+    void logProgress(std::chrono::steady_clock::time_point now) {
+        if (now - std::max(shown_, started_) < std::chrono::minutes(1)) return;
+        shown_ = now;
+        const double seconds = std::chrono::duration<double>(now - started_).count();
+        const std::size_t done = count_.read + count_.failed;
+        spdlog::info("{} charts, {} not evaluated, {:.0f} a second{}", count_.read, count_.failed,
+                     static_cast<double>(done) / seconds,
+                     source_.total > done ? fmt::format(", {} left", source_.total - done) : std::string());
     }
 
     void clearProgress() {

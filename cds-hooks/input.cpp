@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -84,17 +85,13 @@ public:
         if (path == "-" || !fs::is_directory(path, error))
             return readFile(path, path == "-" ? "(standard input)" : path);
         std::vector<std::string> files;
-        for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-            const std::string name = entry->path().string();
-            std::error_code ignored;
-            const bool isChart = std::any_of(chartFiles.begin(), chartFiles.end(),
-                                             [&](std::string_view ending) { return name.ends_with(ending); });
-            if (isChart && entry->is_regular_file(ignored)) files.push_back(name);
+        try {
+            files = filesOf(path);
+        } catch (const std::runtime_error& failure) {
+            if (!take_({{path, 0}, "", failure.what(), {}})) return false;
+            return true;
         }
-        if (error && !take_({{path, 0}, "", error.message(), {}})) return false;
-        if (files.empty() && !error && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file", {}}))
-            return false;
-        std::sort(files.begin(), files.end());
+        if (files.empty() && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file", {}})) return false;
         return std::all_of(files.begin(), files.end(), [&](const std::string& file) { return readFile(file, file); });
     }
 
@@ -168,6 +165,23 @@ private:
 };
 
 }  // namespace
+
+std::vector<std::string> filesOf(const std::string& path) {
+    std::error_code error;
+    if (path == "-") return {};
+    if (!fs::is_directory(path, error)) return {path};
+    std::vector<std::string> files;
+    for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().string();
+        std::error_code ignored;
+        const bool isChart = std::any_of(chartFiles.begin(), chartFiles.end(),
+                                         [&](std::string_view ending) { return name.ends_with(ending); });
+        if (isChart && entry->is_regular_file(ignored)) files.push_back(name);
+    }
+    if (error) throw std::runtime_error(error.message());
+    std::sort(files.begin(), files.end());
+    return files;
+}
 
 void readInputs(const std::vector<std::string>& paths, std::size_t mostBytes, const std::function<bool(Input)>& take) {
     Reader reader(mostBytes, take);

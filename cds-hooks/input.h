@@ -19,6 +19,10 @@ struct Input {
     std::optional<fhir::Coverage> coverage{};  ///< of a chart that was put together from a bulk export
 };
 
+/// The files that a path stands for, in the order in which they are read: itself, or those of a folder; none for "-".
+/// Errors: std::runtime_error when a folder cannot be read.
+std::vector<std::string> filesOf(const std::string& path);
+
 /// Reads files, folders (recursively, in the order of their names: .json, .ndjson, .jsonl, and each with .gz) and "-"
 /// for standard input, and hands out their charts one by one, in that order. Gzip is recognised by its content.
 ///

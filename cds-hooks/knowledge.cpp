@@ -1,13 +1,11 @@
 #include "cds-hooks/knowledge.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 
+#include "cds-hooks/digest.h"
 #include "cds-hooks/discovery.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
@@ -20,20 +18,6 @@ std::string readFile(const std::filesystem::path& path) {
     if (!stream || !std::filesystem::is_regular_file(path))
         throw std::runtime_error(path.string() + ": is not a file that can be read");
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
-}
-
-std::string shortDigest(std::string_view text) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
-    unsigned int length = 0;
-    if (EVP_Digest(text.data(), text.size(), hash.data(), &length, EVP_sha256(), nullptr) != 1)
-        throw std::runtime_error("SHA-256 is not available");
-    static constexpr std::string_view digits = "0123456789abcdef";
-    std::string digest;
-    for (std::size_t i = 0; i < 8; ++i) {
-        digest += digits[hash[i] >> 4U];
-        digest += digits[hash[i] & 15U];
-    }
-    return digest;
 }
 
 namespace {
@@ -139,6 +123,7 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     // A trial with problems may name facts that are not there.
     if (problems.empty()) knowledge.gateCodes = GateCodes(knowledge.vocabulary, knowledge.trials);
     knowledge.digest = digestOf(sorted);
+    for (const KnowledgeFile& file : sorted) knowledge.files.emplace_back(file.name, sha256(file.text));
     return knowledge;
 }
 

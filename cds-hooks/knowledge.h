@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cds-hooks/gate_codes.h"
@@ -34,15 +35,13 @@ struct Knowledge {
     Site site;
     std::vector<PrefetchTemplate> prefetch;  ///< that discovery publishes and hooks are read by
     GateCodes gateCodes;
+    std::vector<std::pair<std::string, std::string>> files;  ///< name and SHA-256 of each, the overlay included
     std::string
         digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };
 
 /// The whole file. Errors: std::runtime_error names it when it is no regular file or cannot be read.
 std::string readFile(const std::filesystem::path& path);
-
-/// The first 16 hexadecimal digits of the SHA-256 of a text.
-std::string shortDigest(std::string_view text);
 
 /// The files that were compiled into the program.
 std::vector<KnowledgeFile> embeddedKnowledge();

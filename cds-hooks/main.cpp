@@ -137,6 +137,25 @@ bool knowsCriterion(const cds_hooks::Knowledge& knowledge, const std::string& id
     return known;
 }
 
+/// Whether the output of a replay can be written as asked. False with messages.
+bool isSound(const cds_hooks::ReplayOptions& options) {
+    const auto check = [](bool holds, const std::string& message) {
+        if (!holds) spdlog::error("{}", message);
+        return holds;
+    };
+    const bool isFile = !options.output.empty();
+    const bool isLines = options.report.format == cds_hooks::Format::ndjson && options.report.explain.empty();
+    const std::vector<std::string>& paths = options.charts.paths;
+    const bool isFromInput = std::find(paths.begin(), paths.end(), "-") != paths.end();
+    const bool isTaken = isFile && !options.resume && std::filesystem::exists(options.output);
+    const bool resumable = check(!options.resume || isFile, "--resume: needs --output, the file to go on with");
+    const bool lines = check(!isFile || isLines, "--output: is NDJSON; leave out --format and --explain");
+    const bool again = check(!options.resume || !isFromInput, "--resume: standard input cannot be read again");
+    const bool free =
+        check(!isTaken, "--output: " + options.output.string() + ": is there already; --resume goes on with it");
+    return resumable && lines && again && free;
+}
+
 /// What `screen` is asked for on the command line.
 struct ScreenWords {
     cds_hooks::ScreenOptions options;
@@ -400,6 +419,11 @@ int run(int argc, char** argv) {
     addChartOptions(*replay);
     ReportWords words;
     words.addTo(*replay);
+    std::string replayOutput;
+    bool resume = false;
+    replay->add_option("--output", replayOutput,
+                       "File for the results (NDJSON), with a manifest of what they were made of beside it");
+    replay->add_flag("--resume", resume, "Go on with the --output of a run that was interrupted");
 
     CLI::App* screen =
         app.add_subcommand("screen", "Read patients from a FHIR server and evaluate them as replay does");
@@ -560,7 +584,10 @@ int run(int argc, char** argv) {
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
         if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))
             return usageOrKnowledgeError;
-        return cds_hooks::replay(*knowledge, {charts, words.options(terminal)}, std::cout);
+        const cds_hooks::ReplayOptions replaying{charts, words.options(terminal && replayOutput.empty()), replayOutput,
+                                                 resume};
+        if (!isSound(replaying)) return usageOrKnowledgeError;
+        return cds_hooks::replay(*knowledge, replaying, std::cout);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error, std::cout, std::cerr);
         return status == 0 ? 0 : usageOrKnowledgeError;

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "cds-hooks/digest.h"
 #include "cds-hooks/store_kinds.h"
 
 namespace cds_hooks {
@@ -52,17 +53,6 @@ const std::vector<const char*> migrations{
     CREATE INDEX cd7match_token_expiry ON cd7match_token (expiry);
 )sql",
     "UPDATE cd7match_feedback SET time = time * 1000"};
-
-std::string hexadecimal(std::string_view bytes) {
-    static constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += digits[byte >> 4U];
-        text += digits[byte & 0xFU];
-    }
-    return text;
-}
 
 /// The connection is gone; what was not committed has not happened.
 struct Lost : std::runtime_error {

@@ -3,12 +3,16 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <ostream>
+#include <stdexcept>
 #include <utility>
 
 #include "cds-hooks/bulk_folder.h"
 #include "cds-hooks/explain.h"
+#include "cds-hooks/output.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
 #include "cds-hooks/unlock.h"
@@ -73,16 +77,25 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
     return replayed;
 }
 
-/// `notCovered` becomes true when a verdict waits for what was not read.
-int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out,
-           bool& notCovered) {
+/// What came of a report.
+struct Reported {
+    ChartCount count;
+    bool notCovered = false;  ///< a verdict waits for what was not read
+    bool isWritten = true;
+
+    int status() const { return count.failed > 0 || !isWritten ? 3 : 0; }
+};
+
+Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source,
+                   std::ostream& out) {
+    Reported reported;
     UnlockTally tally;
-    const ChartCount count = forEachChart(
+    reported.count = forEachChart(
         source,
         [&](StoredChart stored) -> Finish {
             const auto replayed = std::make_shared<Replayed>(reportOne(knowledge, options, std::move(stored)));
             return [&, replayed] {
-                notCovered = notCovered || replayed->notCovered;
+                reported.notCovered = reported.notCovered || replayed->notCovered;
                 out << replayed->text;
                 if (source.total > 0) out.flush();  // what a server was asked for is not asked for again
                 tally.add(replayed->unlocks);
@@ -92,30 +105,85 @@ int report(const Knowledge& knowledge, const ReportOptions& options, const Chart
         [&] { return static_cast<bool>(out); });
     // The lines of NDJSON are one patient each, and carry their own.
     const bool hasTally = options.format != Format::ndjson && options.explain.empty() && !tally.rows().empty();
-    if (count.read > 1 && hasTally) out << tallyText(tally, options.format == Format::markdown);
+    if (reported.count.read > 1 && hasTally) out << tallyText(tally, options.format == Format::markdown);
     out.flush();
-    if (!out) {
-        spdlog::error("the output cannot be written");
-        return 3;
-    }
-    return count.failed > 0 ? 3 : 0;
+    reported.isWritten = static_cast<bool>(out);
+    if (!out) spdlog::error("the output cannot be written");
+    return reported;
 }
+
+/// Leaves out the inputs up to the one that the last line of an earlier run came from.
+class Resumed {
+public:
+    Resumed(const ReplayOptions& options, const Knowledge& knowledge) : output_(options.output) {
+        const EarlierOutput earlier(output_, knowledge, options.charts.day, [&](fhir::json::Value line) {
+            const fhir::json::Value source = line["source"];
+            last_.file = source["file"].text();
+            last_.line = source["line"].isNumber() ? std::stoull(std::string(source["line"].text())) : 0;
+            return std::string();
+        });
+        lines_ = earlier.lines();
+        isFound_ = lines_ == 0;
+    }
+
+    void apply(ChartSource& source) {
+        if (isFound_) return;
+        spdlog::info("{} charts stand in the output already", lines_);
+        source.inputs = [this, all = source.inputs](const std::function<bool(Input)>& take) {
+            all([&](Input input) {
+                if (isFound_) return take(std::move(input));
+                ++skipped_;
+                isFound_ = input.origin.file == last_.file && input.origin.line == last_.line;
+                return true;
+            });
+        };
+    }
+
+    /// Adds what the earlier run has counted. Throws std::runtime_error when it was about other inputs.
+    void addTo(ChartCount& count) const {
+        if (!isFound_)
+            throw std::runtime_error(output_.string() + ": ends with " + last_.text() +
+                                     ", which is not among these inputs; nothing was evaluated");
+        count.read += lines_;
+        count.failed += skipped_ - lines_;
+    }
+
+private:
+    std::filesystem::path output_;
+    Origin last_;
+    std::size_t lines_ = 0;
+    std::size_t skipped_ = 0;
+    bool isFound_ = false;
+};
 
 }  // namespace
 
 int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out) {
-    bool notCovered = false;
-    return report(knowledge, options, source, out, notCovered);
+    return reportAll(knowledge, options, source, out).status();
 }
 
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
-    bool notCovered = false;
-    const int status = report(knowledge, options.report, storedCharts(options.charts), out, notCovered);
-    const bool isBulk = std::any_of(options.charts.paths.begin(), options.charts.paths.end(), isBulkFolder);
-    if (notCovered && !isBulk && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
+    ChartSource source = storedCharts(options.charts);
+    std::ofstream file;
+    std::optional<Resumed> resumed;
+    if (options.resume) {
+        resumed.emplace(options, knowledge);
+        resumed->apply(source);
+    }
+    if (!options.output.empty()) {
+        file.open(options.output, std::ios::binary | std::ios::app);
+        if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
+    }
+    Reported reported = reportAll(knowledge, options.report, source, options.output.empty() ? out : file);
+    if (resumed) resumed->addTo(reported.count);
+    const std::vector<std::string>& paths = options.charts.paths;
+    const bool isBulk = std::any_of(paths.begin(), paths.end(), isBulkFolder);
+    if (reported.notCovered && !isBulk && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
         spdlog::warn(
             "history could not be decided: say with --covers which resource types these charts hold completely");
-    return status;
+    if (!options.output.empty() && reported.isWritten)
+        writeManifest(options.output, knowledge, options.charts.day, paths, reported.count);
+    return reported.status();
 }
 
 }  // namespace cds_hooks

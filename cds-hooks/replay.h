@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -30,6 +31,8 @@ struct ReportOptions {
 struct ReplayOptions {
     ChartOptions charts;
     ReportOptions report;
+    std::filesystem::path output{};  ///< NDJSON, with a manifest beside it; empty: the stream that is given
+    bool resume = false;             ///< goes on where an earlier run with the same output and inputs ended
 };
 
 /// Evaluates charts and writes one report each to `out`, in the order of the input whatever the number of threads.
@@ -38,7 +41,8 @@ struct ReplayOptions {
 /// on. Returns the exit status of the output contract: 0 when all were evaluated, 3 when some could not be.
 int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out);
 
-/// The same with stored charts, and a hint when nobody said what they hold completely.
+/// The same with stored charts, and a hint when nobody said what they hold completely. Errors: std::runtime_error when
+/// an output cannot be gone on with, read or written.
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out);
 
 }  // namespace cds_hooks

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "cds-hooks/bulk_export.h"
+#include "cds-hooks/digest.h"
+#include "cds-hooks/output.h"
 #include "cds-hooks/serve.h"
 #include "cds-hooks/server_charts.h"
 #include "fhir/error.h"
@@ -19,67 +21,6 @@
 namespace cds_hooks {
 
 namespace {
-
-/// What an earlier run has written: whole lines alone, of this knowledge and day.
-class Earlier {
-public:
-    /// Reads the file, if there is one, and cuts it behind its last whole line. Throws std::runtime_error when its
-    /// lines are none of ours, or rest on another server, day, selection of trials or other knowledge.
-    Earlier(const ScreenOptions& options, const Knowledge& knowledge) : options_(options), knowledge_(knowledge) {
-        const std::filesystem::path& file = options.output;
-        if (!std::filesystem::exists(file)) return;
-        std::ifstream stream(file, std::ios::binary);
-        std::uintmax_t whole = 0;
-        for (std::string line; std::getline(stream, line);) {
-            if (stream.eof()) break;  // without its end: the run was killed while it wrote
-            read(line);
-            whole += line.size() + 1;
-        }
-        std::filesystem::resize_file(file, whole);
-    }
-
-    bool contains(const std::string& patientId) const { return patients_.contains("Patient/" + patientId); }
-    std::size_t size() const { return patients_.size(); }
-
-private:
-    void read(const std::string& line) {
-        const std::string reason = problemOf(line);
-        if (!reason.empty())
-            throw std::runtime_error(options_.output.string() + ": line " + std::to_string(patients_.size() + 1) +
-                                     ": " + reason);
-    }
-
-    /// Why a line is none of this run; empty when it is, and its patient is known from then on.
-    std::string problemOf(const std::string& line) {
-        static constexpr std::string_view notOurs = "is no result; --resume needs the output of an earlier run";
-        try {
-            const fhir::json::Document document{line};
-            const fhir::json::Value root = document.root();
-            const std::string patient(root["patient"].text());
-            if (patient.empty()) return std::string(notOurs);
-            if (root["knowledge"].text() != knowledge_.digest)
-                return "was made with other knowledge than " + knowledge_.digest + "; begin a new output";
-            if (root["source"]["url"].text() != options_.server + '/' + patient)
-                return "is of another server; begin a new output";
-            if (options_.day.asOf && root["asOf"].text() != options_.day.asOf->text())
-                return "is of another day than " + options_.day.asOf->text() + "; begin a new output, or give --as-of";
-            std::vector<std::string_view> trials;
-            for (const fhir::json::Value trial : root["trials"].items()) trials.push_back(trial["trial"].text());
-            const bool isSame =
-                std::equal(trials.begin(), trials.end(), knowledge_.trials.begin(), knowledge_.trials.end(),
-                           [](std::string_view id, const rules::Trial& trial) { return id == trial.id; });
-            if (!isSame) return "is of other trials; begin a new output, or give the same --trial";
-            patients_.insert(patient);
-            return {};
-        } catch (const fhir::Error&) {
-            return std::string(notOurs);
-        }
-    }
-
-    const ScreenOptions& options_;
-    const Knowledge& knowledge_;
-    std::unordered_set<std::string> patients_;
-};
 
 AccessToken tokenFor(const ScreenOptions& options, const fhir::SearchOptions& server) {
     if (options.client.clientId.empty()) return fixedToken(options.token);
@@ -172,10 +113,17 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
     std::ofstream file;
     if (!options.output.empty()) {
         if (options.resume) {
-            const Earlier earlier(options, knowledge);
-            std::erase_if(ids, [&](const std::string& id) { return earlier.contains(id); });
-            if (earlier.size() > 0)
-                spdlog::info("{} patients stand in the output already, {} are left", earlier.size(), ids.size());
+            std::unordered_set<std::string> known;
+            const EarlierOutput earlier(options.output, knowledge, options.day, [&](fhir::json::Value line) {
+                const std::string patient(line["patient"].text());
+                if (line["source"]["url"].text() != options.server + '/' + patient)
+                    return std::string("is of another server; begin a new output");
+                known.insert(patient);
+                return std::string();
+            });
+            std::erase_if(ids, [&](const std::string& id) { return known.contains("Patient/" + id); });
+            if (earlier.lines() > 0)
+                spdlog::info("{} patients stand in the output already, {} are left", earlier.lines(), ids.size());
         }
         file.open(options.output, std::ios::binary | std::ios::app);
         if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");

@@ -303,3 +303,60 @@ TEST_CASE("a table of several charts ends with what one test would unlock, NDJSO
     CHECK(table({one}, cds_hooks::Format::table, 1).find(heading) == std::string::npos);
     CHECK(table({one, two}, cds_hooks::Format::ndjson, 1).find(heading) == std::string::npos);
 }
+
+TEST_CASE("a replay that was interrupted goes on with its output, with the same bytes, counts and manifest") {
+    Folder folder;
+    std::string lines;
+    for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+        lines += chart(id) + "\n";
+        if (std::string_view(id) == "b") lines += "{\n";
+    }
+    const std::string input = folder.write("charts.ndjson", lines);
+    const std::string other = folder.write("other.ndjson", chart("z") + "\n");
+    const std::filesystem::path output = input + ".out";
+    const auto run = [&](bool resume, const std::string& path) {
+        std::ostringstream log;
+        auto before = spdlog::default_logger();
+        spdlog::set_default_logger(
+            std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+        cds_hooks::ReplayOptions options;
+        options.charts.paths = {path};
+        options.report.format = cds_hooks::Format::ndjson;
+        options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
+        options.charts.threads = 2;
+        options.output = output;
+        options.resume = resume;
+        std::ostringstream out;
+        int status = 2;
+        try {
+            status = cds_hooks::replay(support::knowledge(), options, out);
+        } catch (const std::exception& error) {
+            spdlog::error("{}", error.what());
+        }
+        spdlog::set_default_logger(before);
+        CHECK_EQ(out.str(), "");
+        return Run{status, out.str(), log.str()};
+    };
+    CHECK_EQ(run(false, input).status, 3);  // one line is broken
+    const std::string whole = support::readFile(output.string());
+    const std::string manifest = support::readFile(output.string() + ".manifest.json");
+    CHECK_EQ(std::count(whole.begin(), whole.end(), '\n'), 6);
+    CHECK_NE(manifest.find(R"("asOf":"2025-11-13","trials":["NCT05995028",)"), std::string::npos);
+    CHECK_NE(manifest.find(R"("charts":{"evaluated":6,"failed":1})"), std::string::npos);
+    CHECK_NE(manifest.find(R"("inputs":[{"file":")" + input + R"(","bytes":)" + std::to_string(lines.size())),
+             std::string::npos);
+    CHECK_NE(manifest.find(R"({"name":"facts.json","sha256":")"), std::string::npos);
+    for (const std::size_t size :
+         {whole.size() / 6, whole.size() / 2, whole.size() - 1, std::size_t{0}, whole.size()}) {
+        CAPTURE(size);
+        std::ofstream(output) << whole.substr(0, size);
+        std::filesystem::remove(output.string() + ".manifest.json");
+        CHECK_EQ(run(true, input).status, 3);
+        CHECK(support::readFile(output.string()) == whole);
+        CHECK_EQ(support::readFile(output.string() + ".manifest.json"), manifest);
+    }
+    const Run strange = run(true, other);
+    CHECK_EQ(strange.status, 2);
+    CHECK(strange.says("charts.ndjson:7, which is not among these inputs; nothing was evaluated"));
+    CHECK(support::readFile(output.string()) == whole);
+}
