@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "fhir/error.h"
-#include "tests/fhir_double.h"
 #include "tests/support.h"
+#include "tests/vendor-double/fhir_double.h"
 
 namespace {
 

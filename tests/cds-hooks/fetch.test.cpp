@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "fhir/client.h"
-#include "tests/fhir_stub.h"
 #include "tests/running.h"
 #include "tests/support.h"
+#include "tests/vendor-double/fhir_stub.h"
 
 // What the client does not send is read from his FHIR server, and from nowhere else.
 

@@ -21,8 +21,8 @@
 #include "cds-hooks/trust.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
-#include "tests/fhir_double.h"
 #include "tests/support.h"
+#include "tests/vendor-double/fhir_double.h"
 
 // SMART Backend Services: the program proves who it is with a signature, and uses each token while it holds.
 

@@ -19,9 +19,9 @@
 #include "cds-hooks/server_charts.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
-#include "tests/fhir_double.h"
 #include "tests/screened.h"
 #include "tests/support.h"
+#include "tests/vendor-double/fhir_double.h"
 
 // Patients of a FHIR server are evaluated as if their Bundles had been stored.
 

@@ -1,4 +1,4 @@
-#include "tests/fhir_stub.h"
+#include "tests/vendor-double/fhir_stub.h"
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>

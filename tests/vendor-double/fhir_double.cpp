@@ -1,4 +1,4 @@
-#include "tests/fhir_double.h"
+#include "tests/vendor-double/fhir_double.h"
 
 #include <algorithm>
 #include <sstream>

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "fhir/json.h"
-#include "tests/fhir_stub.h"
+#include "tests/vendor-double/fhir_stub.h"
 
 namespace support {
 
