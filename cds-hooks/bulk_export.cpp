@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cds-hooks/output.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
 #include "fhir/resource_type.h"
@@ -75,6 +76,7 @@ private:
         if (url.starts_with('/')) return std::string(fhir::originOf(server_.base())) + url;
         return url.find("://") == std::string::npos ? server_.base() + '/' + url : url;
     }
+
     void kickOff() {
         constexpr int badRequest = 400;
         fhir::HttpResponse response = ask(true);
@@ -217,15 +219,6 @@ private:
         if (last != '\n') ++lines;
         if (response.status == ok) fs::rename(part, file);
         return response;
-    }
-
-    static void writeWhole(const fs::path& file, std::string_view text) {
-        const fs::path part = file.string() + ".part";
-        std::ofstream stream(part, std::ios::binary);
-        stream << text << '\n';
-        stream.close();
-        if (!stream) throw std::runtime_error(part.string() + ": cannot be written");
-        fs::rename(part, file);
     }
 
     /// The server need not keep it; that it does is its own affair.

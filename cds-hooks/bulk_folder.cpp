@@ -181,8 +181,9 @@ private:
         sqlite::Statement referenced(database_, "DELETE FROM referenced WHERE name = ?");
         for (const fs::path& file : files) {
             readInputs({file.string()}, options_.mostBytes, [&](const Input& input) {
-                if (!input.problem.empty()) return true;
+                if (input.problem == "the file is empty") return true;
                 try {
+                    if (!input.problem.empty()) throw fhir::Error("", input.problem);
                     const Document document(input.text);
                     for (const Value entry : document.root()["entry"].items()) {
                         if (entry["request"]["method"].text() != "DELETE") continue;

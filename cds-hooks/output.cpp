@@ -31,16 +31,48 @@ std::string commonProblem(Value line, const Knowledge& knowledge, const Evaluati
     return isSame ? "" : "is of other trials; begin a new output, or give the same --trial";
 }
 
-void writeFile(fhir::json::Writer& writer, const fs::path& file) {
+void writeFile(fhir::json::Writer& writer, const fs::path& file, std::uintmax_t bytes, const std::string& digest) {
     writer.beginObject()
         .member("file", file.string())
         .name("bytes")
-        .number(static_cast<std::size_t>(fs::file_size(file)))
-        .member("sha256", sha256OfFile(file))
+        .number(static_cast<std::size_t>(bytes))
+        .member("sha256", digest)
         .endObject();
 }
 
+/// The files of an input; what could not be read was reported and counted when it was to be evaluated.
+void writeInput(fhir::json::Writer& writer, const std::string& input) {
+    const auto writeProblem = [&](const std::string& file) {
+        writer.beginObject().member("file", file).member("problem", "cannot be read").endObject();
+    };
+    std::vector<std::string> files;
+    try {
+        files = filesOf(input);
+    } catch (const std::runtime_error&) {
+        return writeProblem(input);
+    }
+    for (const std::string& file : files) {
+        std::error_code error;
+        const std::uintmax_t bytes = fs::file_size(file, error);
+        try {
+            if (error) throw std::runtime_error(error.message());
+            writeFile(writer, file, bytes, sha256OfFile(file));
+        } catch (const std::runtime_error&) {
+            writeProblem(file);
+        }
+    }
+}
+
 }  // namespace
+
+void writeWhole(const fs::path& file, std::string_view text) {
+    const fs::path part = file.string() + ".part";
+    std::ofstream stream(part, std::ios::binary);
+    stream << text << '\n';
+    stream.close();
+    if (!stream) throw std::runtime_error(part.string() + ": cannot be written");
+    fs::rename(part, file);
+}
 
 EarlierOutput::EarlierOutput(const fs::path& file, const Knowledge& knowledge, const EvaluationDay& day,
                              const std::function<std::string(Value line)>& problemOf) {
@@ -78,9 +110,7 @@ void writeManifest(const fs::path& output, const Knowledge& knowledge, const Eva
     writer.endArray().member("asOf", day.asOf ? day.asOf->text() : "latest").name("trials").beginArray();
     for (const rules::Trial& trial : knowledge.trials) writer.string(trial.id);
     writer.endArray().name("inputs").beginArray();
-    for (const std::string& input : inputs) {
-        for (const std::string& file : filesOf(input)) writeFile(writer, file);
-    }
+    for (const std::string& input : inputs) writeInput(writer, input);
     writer.endArray()
         .name("charts")
         .beginObject()
@@ -90,15 +120,9 @@ void writeManifest(const fs::path& output, const Knowledge& knowledge, const Eva
         .number(count.failed)
         .endObject()
         .name("output");
-    writeFile(writer, output);
+    writeFile(writer, output, fs::file_size(output), sha256OfFile(output));
     writer.endObject();
-    const fs::path manifest = output.string() + ".manifest.json";
-    const fs::path part = manifest.string() + ".part";
-    std::ofstream stream(part, std::ios::binary);
-    stream << writer.text() << '\n';
-    stream.close();
-    if (!stream) throw std::runtime_error(part.string() + ": cannot be written");
-    fs::rename(part, manifest);
+    writeWhole(output.string() + ".manifest.json", writer.text());
 }
 
 }  // namespace cds_hooks

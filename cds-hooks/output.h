@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "cds-hooks/charts.h"
 #include "cds-hooks/knowledge.h"
@@ -27,8 +28,12 @@ private:
     std::size_t lines_ = 0;
 };
 
-/// Writes "FILE.manifest.json" beside an output: what it was made of, and by what. Throws std::runtime_error when a
-/// file cannot be read or written.
+/// Writes a file: all of it, or none. Throws std::runtime_error that names it.
+void writeWhole(const std::filesystem::path& file, std::string_view text);
+
+/// Writes "FILE.manifest.json" beside an output: what it was made of, and by what. An input that cannot be read has a
+/// "problem" instead of bytes and digest. Throws std::runtime_error when the output cannot be read or the file not be
+/// written.
 ///
 /// {"program", "knowledge", "files": [{"name", "sha256"}] (of the knowledge and the overlay), "asOf" (a day or
 /// "latest"), "trials", "inputs": [{"file", "bytes", "sha256"}], "charts": {"evaluated", "failed"}, "output": {"file",

@@ -220,4 +220,6 @@ TEST_CASE("what was deleted is gone, and what belongs to nobody is said") {
     CHECK(says(run, "a", diseased));
     CHECK_FALSE(says(run, "b", diseased));
     CHECK(run.says("2 resources belong to no Patient of this folder"));
+    folder.write("deleted/Bundle.001.ndjson", "{\n");
+    CHECK(folder.replay().says("deleted/Bundle.001.ndjson:1: "));
 }

@@ -355,6 +355,14 @@ TEST_CASE("a replay that was interrupted goes on with its output, with the same 
         CHECK(support::readFile(output.string()) == whole);
         CHECK_EQ(support::readFile(output.string() + ".manifest.json"), manifest);
     }
+    // What cannot be read is counted, and stands in the manifest as such.
+    const std::string missing = (std::filesystem::path(input).parent_path() / "missing.json").string();
+    std::filesystem::remove(output);
+    CHECK_EQ(run(false, missing).status, 3);
+    CHECK_NE(support::readFile(output.string() + ".manifest.json")
+                 .find(R"("inputs":[{"file":")" + missing + R"(","problem":"cannot be read"}])"),
+             std::string::npos);
+    std::ofstream(output) << whole;
     const Run strange = run(true, other);
     CHECK_EQ(strange.status, 2);
     CHECK(strange.says("charts.ndjson:7, which is not among these inputs; nothing was evaluated"));
