@@ -88,8 +88,7 @@ public:
         try {
             files = filesOf(path);
         } catch (const std::runtime_error& failure) {
-            if (!take_({{path, 0}, "", failure.what(), {}})) return false;
-            return true;
+            return take_({{path, 0}, "", failure.what(), {}});
         }
         if (files.empty() && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file", {}})) return false;
         return std::all_of(files.begin(), files.end(), [&](const std::string& file) { return readFile(file, file); });

@@ -139,21 +139,13 @@ bool knowsCriterion(const cds_hooks::Knowledge& knowledge, const std::string& id
 
 /// Whether the output of a replay can be written as asked. False with messages.
 bool isSound(const cds_hooks::ReplayOptions& options) {
-    const auto check = [](bool holds, const std::string& message) {
-        if (!holds) spdlog::error("{}", message);
-        return holds;
-    };
-    const bool isFile = !options.output.empty();
-    const bool isLines = options.report.format == cds_hooks::Format::ndjson && options.report.explain.empty();
+    std::vector<mapping::Problem> problems =
+        cds_hooks::problemsOfOutput(options.output, options.resume, options.report);
     const std::vector<std::string>& paths = options.charts.paths;
-    const bool isFromInput = std::find(paths.begin(), paths.end(), "-") != paths.end();
-    const bool isTaken = isFile && !options.resume && std::filesystem::exists(options.output);
-    const bool resumable = check(!options.resume || isFile, "--resume: needs --output, the file to go on with");
-    const bool lines = check(!isFile || isLines, "--output: is NDJSON; leave out --format and --explain");
-    const bool again = check(!options.resume || !isFromInput, "--resume: standard input cannot be read again");
-    const bool free =
-        check(!isTaken, "--output: " + options.output.string() + ": is there already; --resume goes on with it");
-    return resumable && lines && again && free;
+    if (options.resume && std::find(paths.begin(), paths.end(), "-") != paths.end())
+        problems.push_back({"--resume", "standard input cannot be read again"});
+    for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
+    return problems.empty();
 }
 
 /// What `screen` is asked for on the command line.

@@ -158,6 +158,20 @@ private:
 
 }  // namespace
 
+std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& output, bool resume,
+                                               const ReportOptions& report) {
+    std::vector<mapping::Problem> problems;
+    if (output.empty()) {
+        if (resume) problems.push_back({"--resume", "needs --output, the file to go on with"});
+        return problems;
+    }
+    if (report.format != Format::ndjson || !report.explain.empty())
+        problems.push_back({"--output", "is NDJSON; leave out --format and --explain"});
+    if (!resume && std::filesystem::exists(output))
+        problems.push_back({"--output", output.string() + ": is there already; --resume goes on with it"});
+    return problems;
+}
+
 int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out) {
     return reportAll(knowledge, options, source, out).status();
 }

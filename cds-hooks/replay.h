@@ -4,6 +4,7 @@
 #include <functional>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 #include "cds-hooks/charts.h"
 #include "cds-hooks/knowledge.h"
@@ -34,6 +35,10 @@ struct ReplayOptions {
     std::filesystem::path output{};  ///< NDJSON, with a manifest beside it; empty: the stream that is given
     bool resume = false;             ///< goes on where an earlier run with the same output and inputs ended
 };
+
+/// What is wrong with where results are to go, each by its option: of replay and of screen.
+std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& output, bool resume,
+                                               const ReportOptions& report);
 
 /// Evaluates charts and writes one report each to `out`, in the order of the input whatever the number of threads.
 ///

@@ -43,15 +43,12 @@ std::string requiredString(Value object, std::string_view name, const std::strin
 /// What one prefetch value says about its query (rows 45 to 55 of the checklist).
 enum class Prefetched { absent, empty, failed, resource, unreadable };
 
-Prefetched classify(Value prefetch, const std::string& key) {
-    static_cast<void>(prefetch[key]);  // refuses a key that stands twice with different values
-    for (const auto [name, value] : prefetch.members()) {
-        if (name != key) continue;
-        if (value.kind() == fhir::json::Kind::null) return Prefetched::empty;  // the client looked, there is nothing
-        if (!value.isObject()) return Prefetched::unreadable;
-        return value["resourceType"].text() == "OperationOutcome" ? Prefetched::failed : Prefetched::resource;
-    }
-    return Prefetched::absent;
+/// `value` is the member of that key; no node when there is none.
+Prefetched classify(Value value) {
+    if (value.node() == nullptr) return Prefetched::absent;
+    if (value.kind() == fhir::json::Kind::null) return Prefetched::empty;  // the client looked, there is nothing
+    if (!value.isObject()) return Prefetched::unreadable;
+    return value["resourceType"].text() == "OperationOutcome" ? Prefetched::failed : Prefetched::resource;
 }
 
 /// The Patient of a prefetch with its place: under its key, or under whatever name an analyst gave it; nothing when
@@ -106,7 +103,8 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
     result.coverage.set("Observation", Covered::completely);
     for (const PrefetchTemplate& expected : knowledge.prefetch) {
         known.push_back(expected.key);
-        const Prefetched sentAs = classify(prefetch, expected.key);
+        const Value value = prefetch[expected.key];
+        const Prefetched sentAs = classify(value);
         if (expected.key == "patient") {
             if (!patient.value && sentAs == Prefetched::absent)
                 result.wanted.push_back({&expected, {queryFor(expected, patientId)}});
@@ -119,7 +117,6 @@ Prefetch readPrefetch(const Knowledge& knowledge, Value root, const std::string&
                 result.anythingElse = true;
                 break;
             case Prefetched::resource: {
-                const Value value = prefetch[expected.key];
                 result.anythingElse = true;
                 if (value["resourceType"].text() != "Bundle") break;
                 const Value next = fhir::nextLink(value);

@@ -71,14 +71,11 @@ std::vector<mapping::Problem> problemsOf(const ScreenOptions& options) {
     check(!hasClient || options.token.empty(), "--token", "does not go with --client-id");
     check((options.token.empty() && !hasClient) || !options.server.starts_with("http://") || isLoopback(options.server),
           "--server", "a token would be sent over http in the clear; use https");
-    check(!options.resume || !options.output.empty(), "--resume", "needs --output, the file to go on with");
+    const std::vector<mapping::Problem> ofOutput = problemsOfOutput(options.output, options.resume, options.report);
+    problems.insert(problems.end(), ofOutput.begin(), ofOutput.end());
     check(options.write == WriteBack::nothing || !options.resume, "--write",
           "does not go with --resume: a List holds what one whole run has found");
     check(options.write != WriteBack::nothing || options.run.empty(), "--run", "goes with --write");
-    check(options.output.empty() || (options.report.format == Format::ndjson && options.report.explain.empty()),
-          "--output", "is NDJSON; leave out --format and --explain");
-    check(options.resume || options.output.empty() || !std::filesystem::exists(options.output), "--output",
-          options.output.string() + ": is there already; --resume goes on with it");
     return problems;
 }
 

@@ -37,6 +37,13 @@ void writeReference(Writer& writer, std::string_view name, const std::string& re
     writer.name(name).beginObject().member("reference", reference).endObject();
 }
 
+/// A resource on the server.
+struct Stored {
+    std::string reference;
+    /// Of a List that was there already: what its entries refer to.
+    std::optional<std::set<std::string>> entries = std::nullopt;
+};
+
 class Creator {
 public:
     Creator(const FhirServer& server, std::string run, fhir::Date asOf)
@@ -55,17 +62,17 @@ public:
             const auto subject = create("ResearchSubject", trial, researchSubjectSystem,
                                         trial.id + '/' + candidate->patientId, [&](Writer& writer) {
                                             writer.member("status", rules::word(candidate->status));
-                                            writeReference(writer, "study", *study);
+                                            writeReference(writer, "study", study->reference);
                                             writeReference(writer, "individual", "Patient/" + candidate->patientId);
                                         });
-            if (subject) subjects.push_back(*subject);
+            if (subject) subjects.push_back(subject->reference);
         }
         if (subjects.size() < candidates.size()) {
             ++failed_;
             spdlog::error("no List of {} is written: it would not be whole", trial.id);
             return;
         }
-        const std::optional<std::string> known =
+        const std::optional<Stored> known =
             create("List", trial, listSystem, run_ + '/' + trial.id, [&](Writer& writer) {
                 writer.member("status", "current")
                     .member("mode", "snapshot")
@@ -80,7 +87,7 @@ public:
                 }
                 writer.endArray();
             });
-        if (known && isFound_ && entries_ != std::set<std::string>(subjects.begin(), subjects.end())) {
+        if (known && known->entries && *known->entries != std::set<std::string>(subjects.begin(), subjects.end())) {
             ++failed_;
             spdlog::error("the List of {} of run {} is there, and holds others; name another --run", trial.id, run_);
         }
@@ -102,8 +109,8 @@ public:
 private:
     /// The reference of the one resource with that identifier, which is created if it is not there; nothing, counted
     /// and named, when that fails.
-    std::optional<std::string> create(const std::string& type, const rules::Trial& trial, std::string_view system,
-                                      const std::string& value, const std::function<void(Writer&)>& elements) {
+    std::optional<Stored> create(const std::string& type, const rules::Trial& trial, std::string_view system,
+                                 const std::string& value, const std::function<void(Writer&)>& elements) {
         Writer writer;
         writer.beginObject().member("resourceType", type);
         writeIdentifier(writer, system, value);
@@ -123,7 +130,7 @@ private:
                               std::string(writer.text())});
             if (response.status != 200 && response.status != 201)
                 throw Error("", "the answer is " + std::to_string(response.status));
-            return type + '/' + idOf(response, type);
+            return Stored{type + '/' + idOf(response, type)};
         } catch (const Error& error) {
             ++failed_;
             spdlog::error("a {} of {} could not be written: {}", type, trial.id,
@@ -133,9 +140,7 @@ private:
     }
 
     /// The resource with that identifier; nothing when there is none. Throws Error when that cannot be told.
-    std::optional<std::string> find(const std::string& type, const std::string& token) {
-        isFound_ = false;
-        entries_.clear();
+    std::optional<Stored> find(const std::string& type, const std::string& token) const {
         fhir::SearchOptions options = server_.options();
         options.selection = fhir::json::Selection::everything;
         const fhir::SearchResult result = server_.ask({{type + "?identifier=" + token}}, options).at(0);
@@ -145,10 +150,10 @@ private:
             for (const fhir::json::Value entry : page->root()["entry"].items()) {
                 const fhir::json::Value resource = entry["resource"];
                 if (resource["resourceType"].text() != type || !resource["id"]) continue;
-                isFound_ = true;
+                std::set<std::string> entries;
                 for (const fhir::json::Value each : resource["entry"].items())
-                    entries_.emplace(each["item"]["reference"].text());
-                return type + '/' + std::string(resource["id"].text());
+                    entries.emplace(each["item"]["reference"].text());
+                return Stored{type + '/' + std::string(resource["id"].text()), std::move(entries)};
             }
         }
         return std::nullopt;
@@ -176,8 +181,6 @@ private:
     std::string run_;
     fhir::Date asOf_;
     std::size_t failed_ = 0;
-    bool isFound_ = false;           ///< the last resource was there already
-    std::set<std::string> entries_;  ///< of the last List that was there already
 };
 
 }  // namespace

@@ -117,9 +117,9 @@ std::string_view word(SearchResult::Outcome outcome);
 
 /// Asks a FHIR server, all queries at once.
 ///
-/// Pages are followed as the server names them, within `base` alone. 429, 502, 503 and 504 are tried again while there
-/// is time, not before Retry-After. Nothing else is followed, no proxy of the environment is used, and the token goes
-/// to `base` only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
+/// Pages are followed as the server names them, below `base` or withinOrigin. 429, 502, 503 and 504 are tried again
+/// while there is time, not before Retry-After. Nothing else is followed, no proxy of the environment is used, and the
+/// token goes to that place only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
 std::vector<SearchResult> search(const std::vector<Query>& queries, const SearchOptions& options);
 
 /// Whether an address can be the base of a FHIR server: https, or http where it may be plain, with neither user, query
