@@ -47,13 +47,16 @@ void reload(const Load& load, const Lasting& lasting, Server& server, Listener& 
         spdlog::error("{}", error.what());
         served.reset();
     }
-    server.metrics().reload(served ? "ok" : "failed");
+    // What is said has happened.
     if (!served) {
+        server.metrics().reload("failed");
         spdlog::error("reload: nothing was exchanged, what was served is served on");
         return;
     }
-    spdlog::info("reload: knowledge {} is served from now on", served->knowledge->digest);
+    const std::string digest = served->knowledge->digest;
     server.serve(std::move(*served));
+    server.metrics().reload("ok");
+    spdlog::info("reload: knowledge {} is served from now on", digest);
 }
 
 }  // namespace
