@@ -35,8 +35,7 @@ std::string typesToAsk(bool withReferenced) {
     const auto add = [&](const auto& more) {
         for (const std::string_view type : more) types += ',' + std::string(type);
     };
-    add(fhir::recordTypes);
-    add(fhir::activityTypes);
+    add(fhir::patientTypes);
     if (withReferenced) add(fhir::referencedTypes);
     return types;
 }

@@ -64,13 +64,6 @@ std::string_view patientId(std::string_view reference) {
     return reference.find('/') == std::string_view::npos ? reference : std::string_view();
 }
 
-std::string_view patientOf(Value resource) {
-    Value subject = resource["subject"];
-    if (!subject) subject = resource["patient"];
-    if (!subject) subject = resource["individual"];
-    return patientId(subject["reference"].text());
-}
-
 /// The patient whom a broken line names; empty when it names none, or several.
 std::string patientInText(std::string_view text) {
     static constexpr std::string_view type = "Patient/";
@@ -148,7 +141,8 @@ private:
                 referenced.text(name).text(input.text).step();
                 return true;
             }
-            const std::string_view id = type == "Patient" ? root["id"].text() : patientOf(root);
+            const std::string_view id =
+                type == "Patient" ? root["id"].text() : patientId(fhir::subjectOf(root)["reference"].text());
             if (type == "Patient") {
                 if (id.empty()) throw fhir::Error("id", "is missing");
                 patient.reset();
@@ -208,22 +202,18 @@ private:
         coverage_ = options_.coverage;
         std::map<std::string, std::size_t> announced;
         const bool hasManifest = readManifest(announced);
-        for (const auto& types :
-             {std::vector<std::string_view>(fhir::recordTypes.begin(), fhir::recordTypes.end()),
-              std::vector<std::string_view>(fhir::activityTypes.begin(), fhir::activityTypes.end())}) {
-            for (const std::string_view each : types) {
-                const std::string type(each);
-                const auto lines = lines_.find(type);
-                if (lines == lines_.end()) {
-                    coverage_.set(type, Covered::notRead);
-                } else if (hasManifest && coverage_.of(type) == Covered::undeclared) {
-                    coverage_.set(type, Covered::completely);
-                }
-                if (lines == lines_.end() || !announced.contains(type) || lines->second == announced[type]) continue;
-                spdlog::error("{}: the files of {} hold {} lines, and the manifest says {}: the type is partly covered",
-                              folder_.string(), type, lines->second, announced[type]);
-                coverage_.limitToPartly(type);
+        for (const std::string_view each : fhir::patientTypes) {
+            const std::string type(each);
+            const auto lines = lines_.find(type);
+            if (lines == lines_.end()) {
+                coverage_.set(type, Covered::notRead);
+                continue;
             }
+            if (hasManifest && coverage_.of(type) == Covered::undeclared) coverage_.set(type, Covered::completely);
+            if (!announced.contains(type) || lines->second == announced[type]) continue;
+            spdlog::error("{}: the files of {} hold {} lines, and the manifest says {}: the type is partly covered",
+                          folder_.string(), type, lines->second, announced[type]);
+            coverage_.limitToPartly(type);
         }
         for (const fs::path& file : filesIn(folder_ / "error")) {
             if (fs::file_size(file) == 0) continue;

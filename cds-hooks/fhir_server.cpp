@@ -114,8 +114,7 @@ fhir::HttpResponse FhirServer::send(const fhir::HttpRequest& request) const {
         if (!token.empty()) authorized.headers.push_back("Authorization: Bearer " + token);
         if (options_.pace != nullptr) options_.pace->await();
         fhir::HttpResponse response = fhir::exchange(authorized, limitsFor(request.url));
-        const bool isBusy = response.status == 429 || (response.status >= 502 && response.status <= 504);
-        if (isBusy && attempt < mostAttempts) {
+        if (fhir::isBusy(response.status) && attempt < mostAttempts) {
             std::this_thread::sleep_for(std::min(retryAfter(response).value_or(pause), options_.deadline));
             pause *= 2;
             continue;

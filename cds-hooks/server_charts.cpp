@@ -74,11 +74,12 @@ public:
             throw Error("", "the Patient could not be read: the answer is somebody or something else");
         searchsets_.sources.push_back({patient, "Patient"});
         for (std::size_t i = 1; i < results.size(); ++i) {
-            const std::string type(types_[i]);
+            const std::string type(fhir::patientTypes[i - 1]);
             checkIsFinal(results[i], type);
             coverage_.set(type, searchsets_.add(results[i], type));
         }
         constexpr int badRequest = 400;
+        static_assert(fhir::patientTypes.front() == "Observation");
         if (results[1].status == badRequest) readObservationsByCode();
         readReferenced();
         fhir::Chart chart = fhir::readChart(found.pages.front(), searchsets_.sources, std::move(coverage_), patientId_);
@@ -87,16 +88,10 @@ public:
     }
 
 private:
-    std::vector<fhir::Query> queries() {
+    std::vector<fhir::Query> queries() const {
         std::vector<fhir::Query> queries{{"Patient/" + patientId_}};
-        types_ = {"Patient"};
-        const auto ask = [&](std::string_view type) {
+        for (const std::string_view type : fhir::patientTypes)
             queries.push_back({std::string(type) + "?patient=" + patientId_ + "&_count=200"});
-            types_.push_back(type);
-        };
-        static_assert(fhir::recordTypes.front() == "Observation");
-        for (const std::string_view type : fhir::recordTypes) ask(type);
-        for (const std::string_view type : fhir::activityTypes) ask(type);
         return queries;
     }
 
@@ -133,7 +128,6 @@ private:
     const FhirServer& server_;
     const Knowledge& knowledge_;
     const std::string& patientId_;
-    std::vector<std::string_view> types_;
     fhir::Searchsets searchsets_;
     fhir::Coverage coverage_;
 };

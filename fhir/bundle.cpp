@@ -203,10 +203,7 @@ bool hasIdentifier(const Patient& patient, std::string_view system, std::string_
 /// leave it out, and the sources are one patient's. Errors: Error when it is no Reference.
 bool isAbout(Value resource, const Patient& patient) {
     if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
-    Value subject = resource["subject"];
-    // As Immunization, AllergyIntolerance and Consent, and as ResearchSubject calls it.
-    if (!subject) subject = resource["patient"];
-    if (!subject) subject = resource["individual"];
+    const Value subject = subjectOf(resource);
     if (!subject) return true;
     if (!subject.isObject()) throw Error("subject", "is not a Reference");
     const Value written = subject["reference"];
@@ -458,6 +455,14 @@ std::vector<std::string> referencesOf(Value resource, std::string_view base) {
     add(resource["study"]);
     for (const Value data : resource["provision"]["data"].items()) add(data["reference"]);
     return names;
+}
+
+Value subjectOf(Value resource) {
+    Value subject = resource["subject"];
+    // As Immunization, AllergyIntolerance and Consent, and as ResearchSubject calls it.
+    if (!subject) subject = resource["patient"];
+    if (!subject) subject = resource["individual"];
+    return subject;
 }
 
 Value nextLink(Value bundle) {

@@ -91,6 +91,10 @@ void limitIssues(std::vector<Issue>& issues, std::size_t more = 0);
 /// How many there are, with those that were cut.
 std::size_t countIssues(const std::vector<Issue>& issues);
 
+/// Whom a resource is about, a Reference: its subject, or patient or individual as some types call it; nothing when it
+/// does not say.
+json::Value subjectOf(json::Value resource);
+
 /// What a resource refers to of the referencedTypes, as "Medication/1": references by themselves, or below `base` where
 /// one is given.
 std::vector<std::string> referencesOf(json::Value resource, std::string_view base);

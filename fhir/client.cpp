@@ -211,6 +211,10 @@ void Pace::await() {
     std::this_thread::sleep_until(reserve());
 }
 
+bool isBusy(int status) {
+    return status == 429 || (status >= 502 && status <= 504);
+}
+
 std::string_view Query::what() const {
     return isPage ? "page" : std::string_view(text).substr(0, text.find_first_of("/?"));
 }
@@ -358,7 +362,7 @@ public:
         hasTurn_ = false;
         result_.status = static_cast<int>(status);
         if (code != CURLE_OK) return fail(reasonOf(code));
-        if (status == 429 || status == 502 || status == 503 || status == 504) {
+        if (isBusy(result_.status)) {
             const auto pause = std::max<std::chrono::milliseconds>(std::chrono::seconds(retryAfter), backOff_);
             backOff_ *= 2;
             if (Clock::now() + pause < deadline) {

@@ -122,6 +122,9 @@ std::string_view word(SearchResult::Outcome outcome);
 /// token goes to that place only. Errors are results. Source: FHIR R4, http and search; checklist 2.7.
 std::vector<SearchResult> search(const std::vector<Query>& queries, const SearchOptions& options);
 
+/// Whether a status says that the same request may be answered a little later: 429, 502, 503 or 504.
+bool isBusy(int status);
+
 /// Whether an address can be the base of a FHIR server: https, or http where it may be plain, with neither user, query
 /// nor a slash at its end.
 bool isBase(std::string_view url, bool mayBePlain = false);

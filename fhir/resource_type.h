@@ -16,6 +16,14 @@ inline constexpr std::array<std::string_view, 7> recordTypes{
     "Observation",     "Condition", "AllergyIntolerance",   "DiagnosticReport",
     "ResearchSubject", "Consent",   "QuestionnaireResponse"};
 
+/// All of them: what is asked for and exported of a patient.
+inline constexpr auto patientTypes = [] {
+    std::array<std::string_view, recordTypes.size() + activityTypes.size()> types{};
+    std::copy(activityTypes.begin(), activityTypes.end(),
+              std::copy(recordTypes.begin(), recordTypes.end(), types.begin()));
+    return types;
+}();
+
 /// What those refer to.
 inline constexpr std::array<std::string_view, 2> referencedTypes{"Medication", "ResearchStudy"};
 
@@ -29,8 +37,8 @@ constexpr bool isActivity(std::string_view type) {
 
 /// Whether anything is read from resources of this type.
 constexpr bool isReadType(std::string_view type) {
-    return type == "Patient" || type == "Bundle" || type == "OperationOutcome" || isOneOf(recordTypes, type) ||
-           isActivity(type) || isOneOf(referencedTypes, type);
+    return type == "Patient" || type == "Bundle" || type == "OperationOutcome" || isOneOf(patientTypes, type) ||
+           isOneOf(referencedTypes, type);
 }
 
 }  // namespace fhir

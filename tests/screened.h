@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -16,6 +18,7 @@ struct Run {
     std::string out;
     std::string log;
 
+    std::size_t lines() const { return static_cast<std::size_t>(std::count(out.begin(), out.end(), '\n')); }
     bool says(std::string_view text) const { return log.find(text) != std::string::npos; }
 };
 

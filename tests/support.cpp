@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <fstream>
@@ -30,6 +31,20 @@ Folder::Folder() {
     char name[] = "/tmp/cd7match-test-XXXXXX";
     REQUIRE(mkdtemp(name) != nullptr);
     path_ = name;
+}
+
+std::string Folder::write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return (path_ / name).string();
+}
+
+std::string Folder::gzip(const std::string& name, const std::string& text) const {
+    const std::string file = (path_ / name).string();
+    const gzFile stream = gzopen(file.c_str(), "wb");
+    gzwrite(stream, text.data(), static_cast<unsigned>(text.size()));
+    gzclose(stream);
+    return file;
 }
 
 fhir::Date day(std::string_view text) {

@@ -29,6 +29,9 @@ public:
     Folder& operator=(const Folder&) = delete;
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+    /// Writes a file, also in a folder below, plain or packed, and gives its path.
+    std::string write(const std::string& name, const std::string& text) const;
+    std::string gzip(const std::string& name, const std::string& text) const;
 
 private:
     std::filesystem::path path_;

@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -35,9 +34,7 @@ public:
         return *this;
     }
     Export& gzip(const std::string& name, const std::string& text) {
-        const gzFile file = gzopen((folder_ / name).c_str(), "wb");
-        gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
-        gzclose(file);
+        folder_.gzip(name, text);
         return *this;
     }
     const fs::path& path() const { return folder_.path(); }

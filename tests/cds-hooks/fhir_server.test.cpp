@@ -68,20 +68,11 @@ Key rsaKey() {
 /// A file that is gone with the test.
 class File {
 public:
-    explicit File(const std::string& text) {
-        char name[] = "/tmp/cd7match-key-XXXXXX";
-        const int file = mkstemp(name);
-        REQUIRE(file >= 0);
-        close(file);
-        path_ = name;
-        std::ofstream(path_) << text;
-    }
-    ~File() { std::filesystem::remove(path_); }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
+    explicit File(const std::string& text) : path_(folder_.write("key.jwk", text)) {}
     const std::string& path() const { return path_; }
 
 private:
+    support::Folder folder_;
     std::string path_;
 };
 

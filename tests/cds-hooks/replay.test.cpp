@@ -1,67 +1,26 @@
 #include "cds-hooks/replay.h"
 
 #include <doctest/doctest.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-#include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "fhir/json.h"
+#include "tests/screened.h"
 #include "tests/support.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Run {
-    int status;
-    std::string out;
-    std::string log;
-
-    std::size_t lines() const { return static_cast<std::size_t>(std::count(out.begin(), out.end(), '\n')); }
-    bool says(const std::string& text) const { return log.find(text) != std::string::npos; }
-};
-
-/// A folder of its own for each test, gone with it.
-class Folder {
-public:
-    Folder()
-        : path_(fs::temp_directory_path() / ("cd7match-" + std::to_string(reinterpret_cast<std::uintptr_t>(this)))) {
-        fs::remove_all(path_);
-        fs::create_directories(path_);
-    }
-    ~Folder() { fs::remove_all(path_); }
-    std::string write(const std::string& name, const std::string& text) const {
-        fs::create_directories((path_ / name).parent_path());
-        std::ofstream(path_ / name, std::ios::binary) << text;
-        return (path_ / name).string();
-    }
-    std::string gzip(const std::string& name, const std::string& text) const {
-        const std::string file = (path_ / name).string();
-        gzFile stream = gzopen(file.c_str(), "wb");
-        gzwrite(stream, text.data(), static_cast<unsigned>(text.size()));
-        gzclose(stream);
-        return file;
-    }
-    std::string text() const { return path_.string(); }
-
-private:
-    fs::path path_;
-};
+using support::Folder;
+using support::Run;
 
 Run replay(const std::vector<std::string>& paths, std::size_t threads = 1, std::size_t mostBytes = 1 << 20) {
-    std::ostringstream log;
-    auto before = spdlog::default_logger();
-    auto logger = std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log));
-    logger->set_pattern("%v");
-    spdlog::set_default_logger(logger);
     cds_hooks::ReplayOptions options;
     options.charts.paths = paths;
     options.report.format = cds_hooks::Format::ndjson;
@@ -69,10 +28,7 @@ Run replay(const std::vector<std::string>& paths, std::size_t threads = 1, std::
     options.charts.day.today = support::day("2025-11-13");
     options.charts.threads = threads;
     options.charts.mostBytes = mostBytes;
-    std::ostringstream out;
-    const int status = cds_hooks::replay(support::knowledge(), options, out);
-    spdlog::set_default_logger(before);
-    return {status, out.str(), log.str()};
+    return support::logged([&](std::ostream& out) { return cds_hooks::replay(support::knowledge(), options, out); });
 }
 
 std::string chart(const std::string& id) {
@@ -106,7 +62,7 @@ TEST_CASE("each bad file is named with its place and counted, and the others are
     folder.write("13-text.json", "hello");
     folder.write("14-good.json", chart("b"));
     for (const std::size_t threads : {1U, 2U, 4U}) {
-        const Run run = replay({folder.text()}, threads, 1 << 20);
+        const Run run = replay({folder.path().string()}, threads, 1 << 20);
         CHECK_EQ(run.status, 3);
         CHECK_EQ(run.lines(), 2);
         for (const char* expected :
@@ -126,10 +82,10 @@ TEST_CASE("each bad file is named with its place and counted, and the others are
 
 TEST_CASE("a file that is not there, or a folder without charts, is a failure that is named") {
     const Folder folder;
-    const Run missing = replay({folder.text() + "/none.json"});
+    const Run missing = replay({folder.path().string() + "/none.json"});
     CHECK_EQ(missing.status, 3);
     CHECK(missing.says("none.json: No such file"));
-    const Run empty = replay({folder.text()});
+    const Run empty = replay({folder.path().string()});
     CHECK_EQ(empty.status, 3);
     CHECK(empty.says("holds no .json or .ndjson file"));
 }
@@ -163,7 +119,7 @@ TEST_CASE("a truncated gzip is reported and does not stop the rest") {
     const std::string path = folder.gzip("a.json.gz", chart("a") + std::string(100000, ' '));
     fs::resize_file(path, fs::file_size(path) - 12);
     folder.write("b.json", chart("b"));
-    const Run run = replay({folder.text()});
+    const Run run = replay({folder.path().string()});
     CHECK_EQ(run.status, 3);
     CHECK_EQ(run.lines(), 1);
     CHECK(run.says("a.json.gz: "));
@@ -315,10 +271,6 @@ TEST_CASE("a replay that was interrupted goes on with its output, with the same 
     const std::string other = folder.write("other.ndjson", chart("z") + "\n");
     const std::filesystem::path output = input + ".out";
     const auto run = [&](bool resume, const std::string& path) {
-        std::ostringstream log;
-        auto before = spdlog::default_logger();
-        spdlog::set_default_logger(
-            std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
         cds_hooks::ReplayOptions options;
         options.charts.paths = {path};
         options.report.format = cds_hooks::Format::ndjson;
@@ -326,16 +278,10 @@ TEST_CASE("a replay that was interrupted goes on with its output, with the same 
         options.charts.threads = 2;
         options.output = output;
         options.resume = resume;
-        std::ostringstream out;
-        int status = 2;
-        try {
-            status = cds_hooks::replay(support::knowledge(), options, out);
-        } catch (const std::exception& error) {
-            spdlog::error("{}", error.what());
-        }
-        spdlog::set_default_logger(before);
-        CHECK_EQ(out.str(), "");
-        return Run{status, out.str(), log.str()};
+        const Run result =
+            support::logged([&](std::ostream& out) { return cds_hooks::replay(support::knowledge(), options, out); });
+        CHECK_EQ(result.out, "");
+        return result;
     };
     CHECK_EQ(run(false, input).status, 3);  // one line is broken
     const std::string whole = support::readFile(output.string());

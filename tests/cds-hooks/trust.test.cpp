@@ -119,21 +119,12 @@ std::string with(const std::string& name, const std::string& value) {
 /// A file of keys, gone at the end.
 class KeyFile {
 public:
-    explicit KeyFile(const std::string& keys) {
-        char name[] = "/tmp/cd7match-jwks-XXXXXX";
-        const int file = mkstemp(name);
-        REQUIRE(file >= 0);
-        close(file);
-        path_ = name;
-        write(keys);
-    }
-    ~KeyFile() { std::filesystem::remove(path_); }
-    KeyFile(const KeyFile&) = delete;
-    KeyFile& operator=(const KeyFile&) = delete;
-    void write(const std::string& keys) const { std::ofstream(path_) << R"({"keys":[)" << keys << "]}"; }
+    explicit KeyFile(const std::string& keys) : path_((folder_ / "jwks.json").string()) { write(keys); }
+    void write(const std::string& keys) const { folder_.write("jwks.json", R"({"keys":[)" + keys + "]}"); }
     const std::string& path() const { return path_; }
 
 private:
+    support::Folder folder_;
     std::string path_;
 };
 
