@@ -37,24 +37,18 @@ constexpr std::size_t leastCharts = 2;
 
 // --- what the trials read --------------------------------------------------------------------------------------------
 
-void visit(const rules::Rule& rule, std::set<std::size_t>& facts, FactUse& use) {
-    if (rule.kind == rules::Rule::Kind::comparison) {
-        const rules::Comparison& comparison = rule.comparison;
-        facts.insert(comparison.fact);
-        if (comparison.except) facts.insert(*comparison.except);
-        if (comparison.after) facts.insert(*comparison.after);
-        if (comparison.timesUpperLimit) use.upperLimit[comparison.fact] = true;
-    }
-    for (const rules::Rule& part : rule.rules) visit(part, facts, use);
-}
-
 FactUse useOf(const Knowledge& knowledge) {
     const std::size_t count = knowledge.vocabulary.facts().size();
     FactUse use{std::vector<std::size_t>(count, 0), std::vector<bool>(count, false)};
     for (const rules::Trial& trial : knowledge.trials) {
         for (const rules::Criterion& criterion : trial.criteria) {
             std::set<std::size_t> facts;
-            visit(criterion.when, facts, use);
+            rules::forEachComparison(criterion.when, [&](const rules::Comparison& comparison) {
+                facts.insert(comparison.fact);
+                if (comparison.except) facts.insert(*comparison.except);
+                if (comparison.after) facts.insert(*comparison.after);
+                if (comparison.timesUpperLimit) use.upperLimit[comparison.fact] = true;
+            });
             // What a fact is computed from is read with it.
             for (const std::size_t fact : std::set<std::size_t>(facts)) {
                 for (const std::size_t from : knowledge.vocabulary.facts()[fact].from) facts.insert(from);

@@ -21,6 +21,7 @@
 #include "cds-hooks/audit.h"
 #include "cds-hooks/configuration.h"
 #include "cds-hooks/ehr.h"
+#include "cds-hooks/facts.h"
 #include "cds-hooks/feedback.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
@@ -381,11 +382,11 @@ int run(int argc, char** argv) {
     std::size_t mostMegabytes = 64;
     std::size_t memoryMegabytes = 256;
     const auto addChartOptions = [&](CLI::App& command) {
-        command
-            .add_option("path", paths,
-                        "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with one "
-                        "Bundle a line, gzip of these; a folder with the files of a bulk export (Patient.000.ndjson)")
-            ->required();
+        CLI::Option* path =
+            command.add_option("path", paths,
+                               "Files, folders, or - for standard input: a Bundle, an array of resources, NDJSON with "
+                               "one Bundle a line, gzip of these; a folder with the files of a bulk export "
+                               "(Patient.000.ndjson)");
         command
             .add_option("--as-of", asOf,
                         "The day of the evaluation: YYYY-MM-DD, today, or latest (the newest date in each chart)")
@@ -405,10 +406,11 @@ int run(int argc, char** argv) {
         command.add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
             ->capture_default_str()
             ->check(CLI::Range(1, 1024));
+        return path;
     };
 
     CLI::App* replay = app.add_subcommand("replay", "Evaluate stored FHIR Bundles");
-    addChartOptions(*replay);
+    CLI::Option* replayed = addChartOptions(*replay);
     ReportWords words;
     words.addTo(*replay);
     std::string replayOutput;
@@ -416,6 +418,31 @@ int run(int argc, char** argv) {
     replay->add_option("--output", replayOutput,
                        "File for the results (NDJSON), with a manifest of what they were made of beside it");
     replay->add_flag("--resume", resume, "Go on with the --output of a run that was interrupted");
+    std::string factsFile;
+    CLI::Option* facts =
+        replay
+            ->add_option("--facts", factsFile,
+                         "Evaluate the trials over a file of `cd7match facts` instead of charts: status and deciding "
+                         "criteria, without evidence")
+            ->check(CLI::ExistingFile)
+            ->excludes(replayed);
+    std::string against;
+    replay
+        ->add_option("--against", against,
+                     "With --facts: an earlier output; print who moved, from where to where and by which criteria")
+        ->check(CLI::ExistingFile)
+        ->needs(facts);
+
+    CLI::App* writingFacts = app.add_subcommand(
+        "facts", "Write the facts of stored charts into one file, over which replay --facts evaluates any trial files");
+    addChartOptions(*writingFacts)->required();
+    std::string factsOutput;
+    writingFacts->add_option("--output", factsOutput, "The file (SQLite; docs/facts-file.md)")->required();
+    writingFacts->footer(
+        "Examples:\n"
+        "  cd7match facts charts/ --as-of 2025-11-13 --covers all --output cohort.facts\n"
+        "  cd7match replay --facts cohort.facts\n"
+        "  cd7match --knowledge amended/ replay --facts cohort.facts --against last-night.ndjson");
 
     CLI::App* screen =
         app.add_subcommand("screen", "Read patients from a FHIR server and evaluate them as replay does");
@@ -427,7 +454,7 @@ int run(int argc, char** argv) {
 
     CLI::App* audit = app.add_subcommand(
         "audit", "Say how well the data of a site is understood: facts, codes, units, and codes that are not mapped");
-    addChartOptions(*audit);
+    addChartOptions(*audit)->required();
     std::string auditFormat = "table";
     audit->add_option("--format", auditFormat, "table or json")
         ->capture_default_str()
@@ -573,9 +600,16 @@ int run(int argc, char** argv) {
         charts.mostBytes = mostMegabytes << 20U;
         charts.memoryBytes = memoryMegabytes << 20U;
         charts.progress = isatty(STDERR_FILENO) == 1;
+        if (writingFacts->parsed()) return cds_hooks::writeFacts(*knowledge, {charts, factsOutput});
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
         if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))
             return usageOrKnowledgeError;
+        if (!factsFile.empty()) {
+            const cds_hooks::ReportOptions report = words.options(terminal && replayOutput.empty());
+            return cds_hooks::replayFacts(*knowledge, {factsFile, replayOutput, against, report.format, threads},
+                                          std::cout);
+        }
+        if (paths.empty()) throw CLI::RequiredError("path, or --facts,");
         const cds_hooks::ReplayOptions replaying{charts, words.options(terminal && replayOutput.empty()), replayOutput,
                                                  resume};
         if (!isSound(replaying)) return usageOrKnowledgeError;

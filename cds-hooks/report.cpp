@@ -171,17 +171,16 @@ void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation, const 
     writer.endObject();
 }
 
-std::string patientReference(const Screening& screening) {
-    const std::string_view id = screening.chart.patient.id;
+}  // namespace
+
+std::string patientReference(std::string_view id) {
     return id.empty() ? "Patient" : "Patient/" + std::string(id);
 }
-
-}  // namespace
 
 std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, const Origin& origin) {
     Writer writer;
     writer.beginObject()
-        .member("patient", patientReference(screening))
+        .member("patient", patientReference(screening.chart.patient.id))
         .member("asOf", screening.facts.asOf.text())
         .name("source")
         .beginObject()
@@ -207,8 +206,8 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
 }
 
 std::string tableText(const Screening& screening, const Origin& origin) {
-    std::string text =
-        printable(patientReference(screening)) + "  as of " + screening.facts.asOf.text() + "  (" + origin.text() + ")";
+    std::string text = printable(patientReference(screening.chart.patient.id)) + "  as of " +
+                       screening.facts.asOf.text() + "  (" + origin.text() + ")";
     if (screening.facts.deceased) text += "  recorded as dead";
     text += '\n';
     const auto row = [&](std::string_view name, const std::string& value) {
@@ -260,8 +259,8 @@ std::string tableText(const Screening& screening, const Origin& origin) {
 }
 
 std::string markdownText(const Screening& screening, const Origin& origin) {
-    std::string text =
-        "## " + escapeMarkdown(patientReference(screening)) + ", as of " + screening.facts.asOf.text() + "\n\n";
+    std::string text = "## " + escapeMarkdown(patientReference(screening.chart.patient.id)) + ", as of " +
+                       screening.facts.asOf.text() + "\n\n";
     text += "Source: " + escapeMarkdown(origin.text()) + "\n\n";
     if (screening.facts.deceased) text += "Recorded as dead.\n\n";
     std::vector<const rules::Evaluation*> all;

@@ -19,6 +19,9 @@ struct Origin {
     std::string text() const { return !url.empty() ? url : line == 0 ? file : file + ":" + std::to_string(line); }
 };
 
+/// "Patient/p1"; "Patient" when it has no id.
+std::string patientReference(std::string_view id);
+
 /// One line of the output contract, without the line break.
 std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, const Origin& origin);
 

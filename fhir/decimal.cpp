@@ -156,6 +156,33 @@ std::optional<Rational> parseDecimal(std::string_view text) {
     return Rational(Large(numerator, powerOfTen(-exponent)));
 }
 
+std::string fractionText(const Rational& value) {
+    if (value.large_) return value.large_->str();
+    std::string text = std::to_string(value.numerator_);
+    if (value.denominator_ != 1) text += '/' + std::to_string(value.denominator_);
+    return text;
+}
+
+std::optional<Rational> parseFraction(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    const std::string_view above = text.substr(0, slash);
+    const std::string_view below = slash == std::string_view::npos ? "1" : text.substr(slash + 1);
+    const auto isWhole = [](std::string_view digits) {
+        if (digits.starts_with('-')) digits.remove_prefix(1);
+        return !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+    };
+    if (!isWhole(above) || !isWhole(below) || below.find_first_not_of('0') == std::string_view::npos ||
+        below.starts_with('-'))
+        return std::nullopt;
+    std::int64_t numerator = 0;
+    std::int64_t denominator = 0;
+    const auto read = [](std::string_view digits, std::int64_t& number) {
+        return std::from_chars(digits.data(), digits.data() + digits.size(), number).ec == std::errc();
+    };
+    if (read(above, numerator) && read(below, denominator)) return Rational(numerator, denominator);
+    return Rational(Large(Integer(std::string(above)), Integer(std::string(below))));
+}
+
 std::string decimalText(const Rational& value, int places) {
     const Large exact = value.exact();
     const Integer scale = powerOfTen(places);

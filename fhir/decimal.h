@@ -35,6 +35,8 @@ public:
 
     boost::multiprecision::cpp_rational exact() const;
 
+    friend std::string fractionText(const Rational& value);
+
 private:
     std::int64_t numerator_ = 0;
     std::int64_t denominator_ = 1;                                      ///< positive
@@ -46,6 +48,12 @@ private:
 /// Nothing when the text is no decimal (FHIR R4, datatypes, decimal), has more than 100 digits, or a power of ten
 /// beyond 300: no measurement is written so, and such numbers cost memory without bound.
 std::optional<Rational> parseDecimal(std::string_view text);
+
+/// The number exactly, as a fraction: "9/5", or "2".
+std::string fractionText(const Rational& value);
+
+/// The number that fractionText() wrote; nothing when the text is no fraction.
+std::optional<Rational> parseFraction(std::string_view text);
 
 /// The number as decimal digits, rounded half to even to at most `places` decimals, without trailing zeros.
 std::string decimalText(const Rational& value, int places = 3);

@@ -48,6 +48,9 @@ struct Comparison {
     std::optional<std::size_t> after;
     std::optional<Window> window;
     int daysApart = 0;
+
+    /// Whether dates matter to it, or which resource is which, beyond what a fact says of itself.
+    bool readsMoments() const { return window || except || after || form == Form::twice; }
 };
 
 /// Reads a sentence. Errors: nothing, and one message for each thing that is wrong with it.

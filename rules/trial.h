@@ -27,6 +27,13 @@ struct Rule {
     std::string note;
 };
 
+/// Calls `use` with every sentence of a rule, however deep.
+template <typename Use>
+void forEachComparison(const Rule& rule, const Use& use) {
+    if (rule.kind == Rule::Kind::comparison) use(rule.comparison);
+    for (const Rule& part : rule.rules) forEachComparison(part, use);
+}
+
 /// One line of the trial, with its published words and its logic.
 struct Criterion {
     std::string id;

@@ -173,3 +173,21 @@ TEST_CASE("a decimal that is written can be read") {
         CHECK(decimalText(number(text)) == text);
     }
 }
+
+TEST_CASE("a fraction is read as it was written, exactly") {
+    using fhir::fractionText;
+    using fhir::parseFraction;
+    for (const Rational& value : {Rational(0), Rational(-7), Rational(9, 5), Rational(-1, 3),
+                                  number("1234567890123456789012345678901") / number("88.42"), number("1.50")}) {
+        CAPTURE(fractionText(value));
+        const auto read = parseFraction(fractionText(value));
+        REQUIRE(read.has_value());
+        CHECK((*read == value));
+    }
+    CHECK(fractionText(Rational(9, 5)) == "9/5");
+    CHECK(fractionText(2) == "2");
+    for (const std::string_view text : {"", "-", "1/", "/2", "1/0", "1/00", "1/-2", "1.5", "1/2/3", " 1", "x"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parseFraction(text).has_value());
+    }
+}

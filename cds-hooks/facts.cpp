@@ -1,0 +1,224 @@
+#include "cds-hooks/facts.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "cds-hooks/against.h"
+#include "cds-hooks/facts_file.h"
+#include "cds-hooks/output.h"
+#include "cds-hooks/report.h"
+#include "cds-hooks/screening.h"
+#include "fhir/json.h"
+
+namespace cds_hooks {
+
+namespace {
+
+/// How many charts have which status of one trial, and how many each criterion decides against.
+struct StatusCount {
+    std::array<std::size_t, 3> charts{};    ///< by rules::Status
+    std::vector<std::size_t> against;       ///< by criterion
+    std::vector<std::size_t> decidedAlone;  ///< by criterion: no other decided against
+    std::size_t gate = 0;                   ///< charts with a disease of the trial
+
+    explicit StatusCount(std::size_t criteria = 0) : against(criteria, 0), decidedAlone(criteria, 0) {}
+    void operator+=(const StatusCount& other) {
+        for (std::size_t i = 0; i < charts.size(); ++i) charts[i] += other.charts[i];
+        for (std::size_t i = 0; i < against.size(); ++i) {
+            against[i] += other.against[i];
+            decidedAlone[i] += other.decidedAlone[i];
+        }
+        gate += other.gate;
+    }
+};
+
+/// What one block comes to.
+struct EvaluatedBlock {
+    std::unique_ptr<StoredBlock> block;
+    std::vector<rules::BlockEvaluation> trials;
+    std::vector<StatusCount> counts;
+    std::string lines;
+};
+
+StatusCount countOf(const rules::Trial& trial, const rules::BlockEvaluation& evaluation) {
+    StatusCount count(trial.criteria.size());
+    for (const rules::Status status : evaluation.status) ++count.charts[static_cast<std::size_t>(status)];
+    count.gate = static_cast<std::size_t>(std::count(evaluation.gate.begin(), evaluation.gate.end(), 1));
+    std::vector<std::uint16_t> failed(evaluation.status.size(), 0);
+    const auto decidesAgainst = [&](std::size_t criterion, std::size_t chart) {
+        return evaluation.criteria[criterion][chart].truth() ==
+               (trial.criteria[criterion].inclusion ? rules::Truth::False : rules::Truth::True);
+    };
+    const auto eachRequired = [&](const auto& use) {
+        for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
+            if (!trial.criteria[i].required) continue;
+            for (std::size_t chart = 0; chart < failed.size(); ++chart) use(i, chart, decidesAgainst(i, chart));
+        }
+    };
+    eachRequired([&](std::size_t criterion, std::size_t chart, bool against) {
+        failed[chart] = static_cast<std::uint16_t>(failed[chart] + against);
+        count.against[criterion] += against;
+    });
+    eachRequired([&](std::size_t criterion, std::size_t chart, bool against) {
+        count.decidedAlone[criterion] += against && failed[chart] == 1;
+    });
+    return count;
+}
+
+void appendIds(fhir::json::Writer& writer, std::string_view name, const rules::Trial& trial,
+               const std::vector<std::size_t>& criteria) {
+    writer.name(name).beginArray();
+    for (const std::size_t index : criteria) writer.string(trial.criteria[index].id);
+    writer.endArray();
+}
+
+std::vector<TrialVerdict> verdictsOf(const Knowledge& knowledge, const EvaluatedBlock& evaluated, std::size_t chart) {
+    std::vector<TrialVerdict> verdicts;
+    for (std::size_t i = 0; i < evaluated.trials.size(); ++i)
+        verdicts.push_back(verdictOf(knowledge.trials[i], evaluated.trials[i], chart));
+    return verdicts;
+}
+
+void appendLine(const Knowledge& knowledge, const EvaluatedBlock& evaluated, std::size_t chart, std::string& lines) {
+    const StoredBlock& block = *evaluated.block;
+    fhir::json::Writer writer;
+    const Origin& origin = block.origins[chart];
+    writer.beginObject()
+        .member("patient", patientReference(block.patients[chart]))
+        .member("asOf", block.facts.asOf[chart].text())
+        .name("source")
+        .beginObject()
+        .member("file", origin.file);
+    if (origin.line > 0) writer.name("line").number(origin.line);
+    writer.endObject().member("program", programVersion()).member("knowledge", knowledge.digest);
+    if (block.deceased[chart]) writer.name("deceased").boolean(true);
+    writer.name("trials").beginArray();
+    for (const TrialVerdict& verdict : verdictsOf(knowledge, evaluated, chart)) {
+        writer.beginObject().member("trial", verdict.trial->id).member("status", rules::word(verdict.status));
+        appendIds(writer, "failed", *verdict.trial, verdict.failed);
+        appendIds(writer, "open", *verdict.trial, verdict.open);
+        writer.endObject();
+    }
+    writer.endArray().endObject();
+    lines += writer.text();
+    lines += '\n';
+}
+
+EvaluatedBlock evaluateBlock(const Knowledge& knowledge, std::unique_ptr<StoredBlock> block, bool withLines) {
+    EvaluatedBlock evaluated;
+    evaluated.block = std::move(block);
+    for (const rules::Trial& trial : knowledge.trials) {
+        evaluated.trials.push_back(rules::BlockEvaluator(trial, knowledge.vocabulary).evaluate(evaluated.block->facts));
+        evaluated.counts.push_back(countOf(trial, evaluated.trials.back()));
+    }
+    if (withLines) {
+        for (std::size_t chart = 0; chart < evaluated.block->patients.size(); ++chart)
+            appendLine(knowledge, evaluated, chart, evaluated.lines);
+    }
+    return evaluated;
+}
+
+std::string countsText(const Knowledge& knowledge, const std::vector<StatusCount>& counts, std::size_t charts,
+                       std::size_t failed) {
+    std::string text = std::to_string(charts) + " charts";
+    if (failed > 0) text += "; " + std::to_string(failed) + " inputs could not be read when the facts were written";
+    text += '\n';
+    for (std::size_t t = 0; t < counts.size(); ++t) {
+        const rules::Trial& trial = knowledge.trials[t];
+        const StatusCount& count = counts[t];
+        text += trial.id + "  disease on file " + std::to_string(count.gate);
+        for (const rules::Status status :
+             {rules::Status::candidate, rules::Status::potentialCandidate, rules::Status::ineligible})
+            text += "; " + std::string(rules::word(status)) + ' ' +
+                    std::to_string(count.charts[static_cast<std::size_t>(status)]);
+        text += '\n';
+        for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
+            if (count.against[i] == 0) continue;
+            text += "  " + trial.criteria[i].id + "  decides against " + std::to_string(count.against[i]) +
+                    ", alone against " + std::to_string(count.decidedAlone[i]) + '\n';
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
+int writeFacts(const Knowledge& knowledge, const FactsOptions& options) {
+    if (std::filesystem::exists(options.output))
+        throw std::runtime_error("--output: " + options.output.string() + ": is there already");
+    FactsFileWriter writer(options.output, knowledge, options.charts.day);
+    const ChartCount count = forEachChart(
+        storedCharts(options.charts),
+        [&](const StoredChart& stored) -> Finish {
+            const auto facts = std::make_shared<const ChartFacts>(factsOf(stored, knowledge.vocabulary));
+            return [&writer, facts] { writer.add(*facts); };
+        },
+        [] { return true; });
+    writer.finish(count);
+    writeManifest(options.output, knowledge, options.charts.day, options.charts.paths, count);
+    return count.failed > 0 ? 3 : 0;
+}
+
+int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, std::ostream& out) {
+    FactsFile facts(options.facts, knowledge);
+    std::optional<Against> against;
+    if (!options.against.empty()) against.emplace(options.against, knowledge);
+    std::ofstream file;
+    if (!options.output.empty()) {
+        file.open(options.output, std::ios::binary);
+        if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
+    }
+    std::ostream& lines = options.output.empty() ? out : file;
+    const bool withLines = !options.output.empty() || (options.format == Format::ndjson && !against);
+    std::vector<StatusCount> counts;
+    for (const rules::Trial& trial : knowledge.trials) counts.emplace_back(trial.criteria.size());
+
+    const auto finish = [&](const EvaluatedBlock& evaluated) {
+        for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += evaluated.counts[i];
+        lines << evaluated.lines;
+        if (!against) return;
+        for (std::size_t chart = 0; chart < evaluated.block->patients.size(); ++chart)
+            against->add(patientReference(evaluated.block->patients[chart]), verdictsOf(knowledge, evaluated, chart));
+    };
+    std::deque<std::future<EvaluatedBlock>> running;
+    const auto finishFirst = [&] {
+        finish(running.front().get());
+        running.pop_front();
+    };
+    facts.forEachBlock([&](std::unique_ptr<StoredBlock> block) {
+        if (options.threads == 1) {
+            finish(evaluateBlock(knowledge, std::move(block), withLines));
+            return static_cast<bool>(lines);
+        }
+        running.push_back(std::async(std::launch::async, [&, moved = std::move(block)]() mutable {
+            return evaluateBlock(knowledge, std::move(moved), withLines);
+        }));
+        if (running.size() > options.threads) finishFirst();
+        return static_cast<bool>(lines);
+    });
+    while (!running.empty()) finishFirst();
+    if (against) {
+        out << (options.format == Format::ndjson ? against->ndjson() : against->table());
+    } else if (!withLines || !options.output.empty()) {
+        out << countsText(knowledge, counts, facts.charts(), facts.failed());
+    }
+    lines.flush();
+    out.flush();
+    if (lines && out) return 0;
+    spdlog::error("the output cannot be written");
+    return 3;
+}
+
+}  // namespace cds_hooks
