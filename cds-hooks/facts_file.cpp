@@ -350,13 +350,15 @@ void FactsFile::readAnswers(StoredBlock& block) {
             answer.question = std::move(question);
         }
         if (definition == nullptr) throw damaged();
-        std::optional<mapping::Fact> fact = mapping::restore(state, *definition, knowledge_.vocabulary);
-        if (!fact || !mapping::restoreMoments(rows.column(3), *fact)) throw damaged();
+        mapping::Fact fact;
+        if (!mapping::restore(state, *definition, knowledge_.vocabulary, fact) ||
+            !mapping::restoreMoments(rows.column(3), fact))
+            throw damaged();
         if (isFact) {
-            answered.attested[definition->index] = std::move(*fact);
+            answered.attested[definition->index] = std::move(fact);
         } else {
             answer.linkId = linkId;
-            answer.evidence = std::move(fact->results);
+            answer.evidence = std::move(fact.results);
             answered.answers.push_back(std::move(answer));
         }
     }

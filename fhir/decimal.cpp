@@ -157,9 +157,11 @@ std::optional<Rational> parseDecimal(std::string_view text) {
 }
 
 std::string fractionText(const Rational& value) {
-    if (value.large_) return value.large_->str();
-    std::string text = std::to_string(value.numerator_);
-    if (value.denominator_ != 1) text += '/' + std::to_string(value.denominator_);
+    const bool isNegatable = value.numerator_ != std::numeric_limits<std::int64_t>::min();
+    if (value.large_ || !isNegatable) return value.exact().str();
+    const std::int64_t common = std::gcd(value.numerator_, value.denominator_);
+    std::string text = std::to_string(value.numerator_ / common);
+    if (value.denominator_ != common) text += '/' + std::to_string(value.denominator_ / common);
     return text;
 }
 

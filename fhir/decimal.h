@@ -49,7 +49,7 @@ private:
 /// beyond 300: no measurement is written so, and such numbers cost memory without bound.
 std::optional<Rational> parseDecimal(std::string_view text);
 
-/// The number exactly, as a fraction: "9/5", or "2".
+/// The number exactly, as a fraction in its lowest terms: "9/5", or "2".
 std::string fractionText(const Rational& value);
 
 /// The number that fractionText() wrote; nothing when the text is no fraction.

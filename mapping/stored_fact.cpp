@@ -43,8 +43,9 @@ constexpr std::array<Moment, 3> dates{&Evidence::date, &Evidence::issued, &Evide
 
 // --- writing -----------------------------------------------------------------------------------------------------
 
-/// "[9/5,2]", "(0,]": an end that is not there is empty, one that is not meant stands at a round bracket.
+/// "[9/5]" is a point, "[9/5,2]" lies between, in "(0,]" an end is not there and one not meant.
 std::string intervalText(const Interval& interval) {
+    if (interval.isPoint() && !interval.lowOpen && !interval.highOpen) return '[' + fractionText(*interval.low) + ']';
     std::string text = interval.lowOpen ? "(" : "[";
     if (interval.low) text += fractionText(*interval.low);
     text += ',';
@@ -111,12 +112,14 @@ std::string_view take(std::string_view& text, char delimiter) {
 
 /// False when the text is no interval.
 bool readInterval(std::string_view text, Interval& interval) {
-    if (text.size() < 3) return false;
+    if (text.size() < 2) return false;
     interval.lowOpen = text.front() == '(';
     interval.highOpen = text.back() == ')';
     text = text.substr(1, text.size() - 2);
+    const bool isPoint = text.find(',') == std::string_view::npos;
     const std::string_view low = take(text, ',');
     if (!low.empty()) interval.low = fhir::parseFraction(low);
+    if (isPoint) return (interval.high = interval.low).has_value();
     if (!text.empty()) interval.high = fhir::parseFraction(text);
     return interval.low.has_value() == !low.empty() && interval.high.has_value() == !text.empty();
 }
@@ -164,18 +167,6 @@ void appendNumber(std::string& bytes, std::uint64_t number) {
     bytes += static_cast<char>(number);
 }
 
-std::optional<std::uint64_t> takeNumber(std::string_view& bytes) {
-    std::uint64_t number = 0;
-    for (std::size_t i = 0; i < bytes.size() && i < 10; ++i) {
-        const auto byte = static_cast<unsigned char>(bytes[i]);
-        number |= static_cast<std::uint64_t>(byte & 0x7fU) << (7U * i);
-        if (byte >= 0x80) continue;
-        bytes.remove_prefix(i + 1);
-        return number;
-    }
-    return std::nullopt;
-}
-
 StoredFact store(const Fact& fact) {
     StoredFact stored;
     stored.state = word(fact.absent);
@@ -188,29 +179,34 @@ StoredFact store(const Fact& fact) {
     return stored;
 }
 
-std::optional<Fact> restore(std::string_view state, const FactDefinition& definition, const Vocabulary& vocabulary) {
-    Fact fact;
+bool restore(std::string_view state, const FactDefinition& definition, const Vocabulary& vocabulary, Fact& fact,
+             Restored what) {
     fact.definition = &definition;
+    for (const auto& [name, list] : lists) (fact.*list).clear();
+    const auto isSkipped = [&](std::string_view name) {
+        return what == Restored::results && name != lists.front().first;
+    };
     const auto absent = basisOf(take(state, '\n'));
-    if (!absent) return std::nullopt;
+    if (!absent) return false;
     fact.absent = *absent;
     while (!state.empty()) {
         std::string_view line = take(state, '\n');
         const std::string_view name = take(line, field);
+        if (isSkipped(name)) continue;
         const auto* list =
             std::find_if(lists.begin(), lists.end(), [&](const auto& each) { return each.first == name; });
         const auto basis = basisOf(take(line, field));
-        if (list == lists.end() || !basis) return std::nullopt;
+        if (list == lists.end() || !basis) return false;
         Evidence& evidence = (fact.*(list->second)).emplace_back();
         evidence.fact = &definition;
         evidence.basis = *basis;
         while (!line.empty()) {
             std::string_view value = take(line, field);
             const std::string_view key = take(value, '=');
-            if (!readField(key, value, vocabulary, evidence)) return std::nullopt;
+            if (!readField(key, value, vocabulary, evidence)) return false;
         }
     }
-    return fact;
+    return true;
 }
 
 bool restoreMoments(std::string_view moments, Fact& fact) {

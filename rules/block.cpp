@@ -44,43 +44,50 @@ constexpr std::uint8_t either(std::uint8_t a, std::uint8_t b) {
     throw std::runtime_error("the column of " + fact.name + " is damaged");
 }
 
-/// One column, with its states as facts and the place of each chart in it.
+/// One column: the fact of a state or of a chart, made when it is asked for.
 class Column {
 public:
     Column(const FactColumn& stored, const mapping::FactDefinition& definition, const mapping::Vocabulary& vocabulary,
            std::size_t charts)
-        : stored_(&stored), definition_(&definition), charts_(charts) {
-        facts_.reserve(stored.states.size());
-        for (const std::string_view state : stored.states) {
-            std::optional<Fact> fact = mapping::restore(state, definition, vocabulary);
-            if (!fact) failAt(definition);
-            facts_.push_back(std::move(*fact));
-        }
+        : stored_(&stored), definition_(&definition), vocabulary_(&vocabulary), charts_(charts) {
         std::size_t all = 0;
         for (const FactColumn::Run& run : stored.runs) {
-            if (run.state >= facts_.size()) failAt(definition);
+            if (run.state >= stored.states.size()) failAt(definition);
             all += run.charts;
         }
         if (all != charts) failAt(definition);
+        hasEvidence_.reserve(stored.states.size());
+        for (const std::string_view state : stored.states)
+            hasEvidence_.push_back(state.find('\n') != std::string_view::npos);
     }
 
     const std::vector<FactColumn::Run>& runs() const { return stored_->runs; }
-    std::size_t states() const { return facts_.size(); }
-    bool hasEvidence(std::uint32_t state) const { return stored_->states[state].find('\n') != std::string_view::npos; }
+    std::size_t states() const { return stored_->states.size(); }
+    bool hasEvidence(std::uint32_t state) const { return hasEvidence_[state]; }
     std::uint32_t stateOf(std::size_t chart) {
         place();
         return state_[chart];
     }
-    Fact& fact(std::uint32_t state) { return facts_[state]; }
 
-    /// The fact of one chart, with its dates.
+    /// The fact of a state, without dates; until another one is asked for.
+    Fact& fact(std::uint32_t state, mapping::Restored what = mapping::Restored::everything) {
+        if (made_ != std::pair(state, what)) {
+            if (!mapping::restore(stored_->states[state], *definition_, *vocabulary_, fact_, what))
+                failAt(*definition_);
+            made_ = std::pair(state, what);
+        }
+        return fact_;
+    }
+
+    /// The fact of one chart, with its dates; until another one is asked for.
     Fact& factOf(std::size_t chart) {
         place();
-        Fact& fact = facts_[state_[chart]];
-        if (hasEvidence(state_[chart]) &&
-            !mapping::restoreMoments(stored_->moments.substr(offset_[chart], length_[chart]), fact))
+        const std::uint32_t state = state_[chart];
+        fact(state);
+        if (hasEvidence(state) &&
+            !mapping::restoreMoments(stored_->moments.substr(offset_[chart], length_[chart]), fact_))
             failAt(*definition_);
-        return fact;
+        return fact_;
     }
 
 private:
@@ -108,8 +115,11 @@ private:
 
     const FactColumn* stored_;
     const mapping::FactDefinition* definition_;
+    const mapping::Vocabulary* vocabulary_;
     std::size_t charts_;
-    std::vector<Fact> facts_;
+    std::vector<bool> hasEvidence_;  ///< by state
+    Fact fact_;                      ///< one for all: what is made anew stays in the cache
+    std::optional<std::pair<std::uint32_t, mapping::Restored>> made_;
     std::vector<std::uint32_t> state_;
     std::vector<std::uint32_t> offset_;
     std::vector<std::uint32_t> length_;
@@ -262,11 +272,13 @@ private:
         }
         // Without evidence there is nothing in a window and nothing that could be an exception.
         const bool needsMoments = comparison.readsMoments();
+        const bool isOfResults = comparison.form == Comparison::Form::order && comparison.method.empty();
+        const auto what = isOfResults ? mapping::Restored::results : mapping::Restored::everything;
         Bytes known(first.states());
         std::vector<bool> isKnown(first.states(), false);
         for (std::uint32_t state = 0; state < first.states(); ++state) {
             if (needsMoments && first.hasEvidence(state)) continue;
-            known[state] = judged(comparison, index, first.fact(state));
+            known[state] = judged(comparison, index, first.fact(state, what));
             isKnown[state] = true;
         }
         std::size_t chart = 0;
