@@ -30,6 +30,7 @@ struct ChartOptions {
     std::size_t mostBytes = std::size_t{64} << 20;
     std::size_t memoryBytes = std::size_t{256} << 20;  ///< while a bulk export is put together by patient
     bool progress = false;                             ///< a person is watching standard error
+    bool trustInput = false;                           ///< what nobody reads of a chart is not checked
 };
 
 /// A chart, and the day on which it is evaluated.

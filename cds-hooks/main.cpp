@@ -381,6 +381,7 @@ int run(int argc, char** argv) {
     std::size_t threads = std::max(1U, std::thread::hardware_concurrency());
     std::size_t mostMegabytes = 64;
     std::size_t memoryMegabytes = 256;
+    bool trustInput = false;
     const auto addChartOptions = [&](CLI::App& command) {
         CLI::Option* path =
             command.add_option("path", paths,
@@ -403,6 +404,8 @@ int run(int argc, char** argv) {
                         "Memory for putting a bulk export together by patient, in MiB; the rest is spilled to disk")
             ->capture_default_str()
             ->check(CLI::Range(16, 1'048'576));
+        command.add_flag("--trust-input", trustInput,
+                         "Do not check what nobody reads of a chart: brackets that match, valid UTF-8");
         command.add_option("--max-size", mostMegabytes, "Largest Bundle or line, in MiB")
             ->capture_default_str()
             ->check(CLI::Range(1, 1024));
@@ -599,6 +602,7 @@ int run(int argc, char** argv) {
         charts.threads = threads;
         charts.mostBytes = mostMegabytes << 20U;
         charts.memoryBytes = memoryMegabytes << 20U;
+        charts.trustInput = trustInput;
         charts.progress = isatty(STDERR_FILENO) == 1;
         if (writingFacts->parsed()) return cds_hooks::writeFacts(*knowledge, {charts, factsOutput});
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);

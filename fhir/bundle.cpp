@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
+#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -22,9 +25,12 @@ Covered Coverage::of(std::string_view resourceType) const {
 }
 
 Covered Coverage::of(std::string_view resourceType, std::string_view part) const {
-    const std::string name = std::string(resourceType) + '.' + std::string(part);
-    const bool known = std::any_of(types_.begin(), types_.end(), [&](const auto& type) { return type.first == name; });
-    return known ? of(name) : of(resourceType);
+    const auto isPart = [&](std::string_view name) {
+        return name.size() == resourceType.size() + 1 + part.size() && name.starts_with(resourceType) &&
+               name[resourceType.size()] == '.' && name.ends_with(part);
+    };
+    const auto found = std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return isPart(type.first); });
+    return of(found == types_.end() ? resourceType : std::string_view(found->first));
 }
 
 void Coverage::set(std::string_view resourceType, std::string_view part, Covered covered) {
@@ -61,17 +67,44 @@ using json::Value;
 
 constexpr std::size_t mostIssues = 200;
 
+/// A place in the sources, put into words only when somebody asks.
+struct Place {
+    enum class Kind { whole, entry, item };
+    const std::string* parent = nullptr;
+    std::size_t index = 0;  ///< of the entry of a Bundle, or the item of an array, that the parent is
+    Kind kind = Kind::whole;
+
+    std::string text() const {
+        std::string words;
+        const std::string number = kind == Kind::whole ? std::string() : std::to_string(index);
+        words.reserve(parent->size() + number.size() + 20);
+        words += *parent;
+        if (kind == Kind::entry) {
+            if (!words.empty()) words += '.';
+            words += "entry[";
+            words += number;
+            words += "].resource";
+        } else if (kind == Kind::item) {
+            words += '[';
+            words += number;
+            words += ']';
+        }
+        return words;
+    }
+};
+
 struct Found {
     Value resource;
-    std::string path;
+    Place place;
     std::string_view fullUrl;
 };
 
 /// Everything that readChart collects before it knows whose chart it is.
 struct Collection {
     std::vector<Found> patients;
-    std::vector<Found> others;      ///< everything that is about a patient
-    std::vector<Found> referenced;  ///< what others refer to: Medications and ResearchStudies
+    std::vector<Found> others;        ///< everything that is about a patient
+    std::vector<Found> referenced;    ///< what others refer to: Medications and ResearchStudies
+    std::deque<std::string> parents;  ///< what the places of those lie in
     std::vector<Issue> issues;
     std::size_t moreIssues = 0;
     bool withheld = false;
@@ -131,42 +164,40 @@ std::string_view typeOf(Value resource) {
     }
 }
 
-void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection);
+void collect(Value value, const Place& place, std::string_view fullUrl, Collection& collection);
 
-void collectBundle(Value bundle, const std::string& path, bool isPage, Collection& collection) {
-    const std::string prefix = path.empty() ? "" : path + '.';
+void collectBundle(Value bundle, std::string path, bool isPage, Collection& collection) {
     if (!isPage && (nextLink(bundle) || holdsLessThanTotal(bundle))) collection.withheld = true;
-    std::size_t index = 0;
+    Place place{&collection.parents.emplace_back(std::move(path)), 0, Place::Kind::entry};
     for (const Value entry : bundle["entry"].items()) {
-        const std::string entryPath = prefix + "entry[" + std::to_string(index++) + ']';
         Value resource;
         try {
             resource = entry["resource"];
-            if (resource) collect(resource, entryPath + ".resource", entry["fullUrl"].text(), collection);
+            if (resource) collect(resource, place, entry["fullUrl"].text(), collection);
         } catch (const Error& error) {
-            collection.leaveOut(typeOf(resource), entryPath + ".resource." + error.path(),
+            collection.leaveOut(typeOf(resource), place.text() + '.' + error.path(),
                                 "resource left out: " + std::string(error.what()));
         }
+        ++place.index;
     }
 }
 
-void collect(Value value, const std::string& path, std::string_view fullUrl, Collection& collection) {
+void collect(Value value, const Place& place, std::string_view fullUrl, Collection& collection) {
     if (value.isArray()) {
-        std::size_t index = 0;
+        Place itemPlace{&collection.parents.emplace_back(place.text()), 0, Place::Kind::item};
         for (const Value item : value.items()) {
-            const std::string itemPath = path + '[' + std::to_string(index++) + ']';
-            if (!item) continue;
             try {
-                collect(item, itemPath, {}, collection);
+                if (item) collect(item, itemPlace, {}, collection);
             } catch (const Error& error) {
-                collection.leaveOut(typeOf(item), itemPath, "resource left out: " + std::string(error.what()));
+                collection.leaveOut(typeOf(item), itemPlace.text(), "resource left out: " + std::string(error.what()));
             }
+            ++itemPlace.index;
         }
         return;
     }
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
-        collectBundle(value, path, false, collection);
+        collectBundle(value, place.text(), false, collection);
     } else if (type == "Patient" || isOneOf(referencedTypes, type) || isOneOf(recordTypes, type) || isActivity(type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
@@ -174,11 +205,11 @@ void collect(Value value, const std::string& path, std::string_view fullUrl, Col
         auto& found = type == "Patient"                ? collection.patients
                       : isOneOf(referencedTypes, type) ? collection.referenced
                                                        : collection.others;
-        found.push_back({value, path, fullUrl});
+        found.push_back({value, place, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
-        collection.leaveOut("", path, value.isObject() ? "has no resourceType" : "is not a resource");
+        collection.leaveOut("", place.text(), value.isObject() ? "has no resourceType" : "is not a resource");
     }
 }
 
@@ -199,22 +230,7 @@ bool hasIdentifier(const Patient& patient, std::string_view system, std::string_
     });
 }
 
-/// Whether Observation.subject or Condition.subject is this patient. No subject at all is: FHIR lets an Observation
-/// leave it out, and the sources are one patient's. Errors: Error when it is no Reference.
-bool isAbout(Value resource, const Patient& patient) {
-    if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
-    const Value subject = subjectOf(resource);
-    if (!subject) return true;
-    if (!subject.isObject()) throw Error("subject", "is not a Reference");
-    const Value written = subject["reference"];
-    if (written && !written.isString()) throw Error("subject.reference", "is not a string");
-    const std::string_view reference = written.text();
-    if (reference.empty()) {
-        const Value identifier = subject["identifier"];
-        if (!identifier) return true;  // a display alone names nobody else
-        if (!identifier.isObject()) throw Error("subject.identifier", "is not an Identifier");
-        return hasIdentifier(patient, identifier["system"].text(), identifier["value"].text());
-    }
+bool isReferenceTo(const Patient& patient, std::string_view reference) {
     if (!patient.fullUrl.empty() && reference == patient.fullUrl) return true;
     const auto isAbsolute = [](std::string_view url) {
         return url.starts_with("http://") || url.starts_with("https://");
@@ -239,6 +255,30 @@ bool isAbout(Value resource, const Patient& patient) {
     const std::string_view id = lastSegment(reference);
     if (id.empty()) return false;
     return id == patient.id || id == lastSegment(patient.fullUrl);
+}
+
+/// Whether Observation.subject or Condition.subject is this patient. No subject at all is: FHIR lets an Observation
+/// leave it out, and the sources are one patient's. Errors: Error when it is no Reference.
+///
+/// `known` is a reference that was found to be his, and becomes the last one.
+bool isAbout(Value resource, const Patient& patient, std::string_view& known) {
+    if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
+    const Value subject = subjectOf(resource);
+    if (!subject) return true;
+    if (!subject.isObject()) throw Error("subject", "is not a Reference");
+    const Value written = subject["reference"];
+    if (written && !written.isString()) throw Error("subject.reference", "is not a string");
+    const std::string_view reference = written.text();
+    if (reference.empty()) {
+        const Value identifier = subject["identifier"];
+        if (!identifier) return true;  // a display alone names nobody else
+        if (!identifier.isObject()) throw Error("subject.identifier", "is not an Identifier");
+        return hasIdentifier(patient, identifier["system"].text(), identifier["value"].text());
+    }
+    if (reference == known) return true;
+    if (!isReferenceTo(patient, reference)) return false;
+    known = reference;
+    return true;
 }
 
 /// The Medications and ResearchStudies of the sources by what a reference may call them: "https://x/Medication/1",
@@ -281,73 +321,120 @@ bool isNewer(Value left, Value right) {
     return a && b && a->first > b->last;
 }
 
+/// What tells a resource from others: its fullUrl, or its type and id. Cut where these two may be the same.
+struct Identity {
+    std::string_view before;  ///< "https://x/Observation", or "Observation"
+    std::string_view last;    ///< "1"
+
+    explicit Identity(const Found& found) {
+        if (found.fullUrl.empty()) {
+            before = found.resource["resourceType"].text();
+            last = found.resource["id"].text();
+        } else if (const auto slash = found.fullUrl.rfind('/'); slash != std::string_view::npos) {
+            before = found.fullUrl.substr(0, slash);
+            last = found.fullUrl.substr(slash + 1);
+        } else {
+            last = found.fullUrl;
+        }
+    }
+    bool operator==(const Identity&) const = default;
+    std::size_t hash() const {
+        const std::hash<std::string_view> hash;
+        return hash(last) ^ (before.empty() ? 0 : hash(before) * 31);
+    }
+};
+
 /// The same resource counts once; of several versions the newest does. Versions that nothing tells apart all stay: if
 /// they say different things, that is a conflict to be shown.
 void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues) {
     constexpr std::size_t mostVersions = 32;
+    constexpr std::uint32_t none = ~std::uint32_t{0};
+    if (resources.size() < 2) return;
     std::size_t tooMany = 0;
-    std::map<std::string, std::vector<std::size_t>, std::less<>> seen;
+    // A table of the first resource of each identity, and from each the way to its next version.
+    std::vector<std::uint32_t> firsts(std::bit_ceil(resources.size() * 2), none);
+    std::vector<std::uint32_t> next(resources.size(), none);
     std::vector<bool> drop(resources.size(), false);
+    bool anyDropped = false;
     for (std::size_t i = 0; i < resources.size(); ++i) {
         const Value resource = resources[i].resource;
-        const std::string_view id = resource["id"].text();
-        if (id.empty() && resources[i].fullUrl.empty()) continue;
-        std::string key = resources[i].fullUrl.empty()
-                              ? std::string(resource["resourceType"].text()) + '/' + std::string(id)
-                              : std::string(resources[i].fullUrl);
-        auto& earlier = seen[std::move(key)];
-        if (earlier.size() >= mostVersions) {
-            drop[i] = true;
+        if (resources[i].fullUrl.empty() && resource["id"].text().empty()) continue;
+        const Identity identity(resources[i]);
+        std::size_t slot = identity.hash() & (firsts.size() - 1);
+        while (firsts[slot] != none && !(Identity(resources[firsts[slot]]) == identity))
+            slot = (slot + 1) & (firsts.size() - 1);
+        std::uint32_t* end = &firsts[slot];
+        std::size_t versions = 0;
+        for (; *end != none; end = &next[*end]) ++versions;
+        if (versions >= mostVersions) {
+            drop[i] = anyDropped = true;
             ++tooMany;
             continue;
         }
-        for (const std::size_t other : earlier) {
+        for (std::uint32_t other = firsts[slot]; other != none; other = next[other]) {
             if (drop[other] || drop[i]) continue;
             if (sameJson(resource, resources[other].resource) || isNewer(resources[other].resource, resource)) {
-                drop[i] = true;
+                drop[i] = anyDropped = true;
             } else if (isNewer(resource, resources[other].resource)) {
-                drop[other] = true;
+                drop[other] = anyDropped = true;
             }
         }
-        earlier.push_back(i);
+        *end = static_cast<std::uint32_t>(i);
     }
     if (tooMany > 0)
         issues.push_back({"", std::to_string(tooMany) + " further versions of the same resource left out"});
+    if (!anyDropped) return;
     std::size_t kept = 0;
     for (std::size_t i = 0; i < resources.size(); ++i) {
         if (drop[i]) continue;
-        if (kept != i) resources[kept] = std::move(resources[i]);
+        if (kept != i) resources[kept] = resources[i];
         ++kept;
     }
     resources.erase(resources.begin() + static_cast<std::ptrdiff_t>(kept), resources.end());
 }
 
-void read(Found& found, const Lookup& lookUp, Chart& chart) {
+void read(const Found& found, const Lookup& lookUp, Chart& chart) {
     const Value resource = found.resource;
+    std::string path = found.place.text();
     const std::string_view type = resource["resourceType"].text();
     if (type == "Observation") {
-        chart.observation.push_back(readObservation(resource, found.path, chart.issues));
+        chart.observation.push_back(readObservation(resource, std::move(path), chart.issues));
     } else if (type == "Condition") {
-        chart.condition.push_back(readCondition(resource, found.path, chart.patient, chart.issues));
+        chart.condition.push_back(readCondition(resource, std::move(path), chart.patient, chart.issues));
     } else if (type == "AllergyIntolerance") {
-        chart.allergyIntolerance.push_back(readAllergyIntolerance(resource, found.path, chart.patient, chart.issues));
+        chart.allergyIntolerance.push_back(
+            readAllergyIntolerance(resource, std::move(path), chart.patient, chart.issues));
     } else if (type == "DiagnosticReport") {
-        chart.diagnosticReport.push_back(readDiagnosticReport(resource, found.path, chart.issues));
+        chart.diagnosticReport.push_back(readDiagnosticReport(resource, path, chart.issues));
         std::size_t index = 0;
         for (const Value contained : resource["contained"].items()) {
-            const std::string path = found.path + ".contained[" + std::to_string(index++) + ']';
+            const std::string containedPath = path + ".contained[" + std::to_string(index++) + ']';
             if (contained["resourceType"].text() == "Observation")
-                chart.observation.push_back(readObservation(contained, path, chart.issues));
+                chart.observation.push_back(readObservation(contained, containedPath, chart.issues));
         }
     } else if (type == "ResearchSubject") {
-        chart.researchSubject.push_back(readResearchSubject(resource, found.path, lookUp, chart.issues));
+        chart.researchSubject.push_back(readResearchSubject(resource, path, lookUp, chart.issues));
     } else if (type == "Consent") {
-        chart.consent.push_back(readConsent(resource, found.path, lookUp, chart.issues));
+        chart.consent.push_back(readConsent(resource, path, lookUp, chart.issues));
     } else if (type == "QuestionnaireResponse") {
-        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, found.path, chart.issues));
+        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, path, chart.issues));
     } else {
-        readActivities(resource, found.path, lookUp, chart.activity, chart.issues);
+        readActivities(resource, path, lookUp, chart.activity, chart.issues);
     }
+}
+
+/// Room for the resources of the types that a chart has most of.
+void reserve(Chart& chart, const std::vector<Found>& resources) {
+    std::size_t observations = 0;
+    std::size_t conditions = 0;
+    for (const Found& found : resources) {
+        const std::string_view type = found.resource["resourceType"].text();
+        observations += type == "Observation";
+        conditions += type == "Condition";
+    }
+    chart.observation.reserve(observations);
+    chart.condition.reserve(conditions);
+    chart.activity.reserve(resources.size() - observations - conditions);
 }
 
 }  // namespace
@@ -359,7 +446,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
         if (source.isPage) {
             collectBundle(source.value, source.path, true, collection);
         } else {
-            collect(source.value, source.path, {}, collection);
+            collect(source.value, {&source.path}, {}, collection);
         }
     }
 
@@ -378,15 +465,16 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
                                 [&](const Found& found) { return found.resource["id"].text() != patientId; });
     removeDuplicates(collection.patients, chart.issues);
     if (!patientId.empty() && collection.patients.size() > 1) {
-        chart.issues.push_back({collection.patients[1].path, "another version of the Patient left out"});
+        chart.issues.push_back({collection.patients[1].place.text(), "another version of the Patient left out"});
         collection.patients.resize(1);
     }
     if (collection.patients.empty()) throw Error("", "no Patient resource");
     if (collection.patients.size() > 1)
-        throw Error(collection.patients[1].path, "a second Patient; a chart is one patient's (the first stands at " +
-                                                     collection.patients.front().path + ")");
+        throw Error(collection.patients[1].place.text(),
+                    "a second Patient; a chart is one patient's (the first stands at " +
+                        collection.patients.front().place.text() + ")");
     const Found& found = collection.patients.front();
-    chart.patient = readPatient(found.resource, found.path, chart.issues);
+    chart.patient = readPatient(found.resource, found.place.text(), chart.issues);
     chart.patient.fullUrl = found.fullUrl;
 
     removeDuplicates(collection.others, chart.issues);
@@ -401,17 +489,19 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     }
     chart.leftOut = collection.leftOut.size();
     const References references(collection.referenced);
+    reserve(chart, collection.others);
     const Lookup lookUp = [&](std::string_view reference) { return references.find(reference); };
-    for (Found& other : collection.others) {
+    std::string_view known;
+    for (const Found& other : collection.others) {
         try {
-            if (!isAbout(other.resource, chart.patient)) {
+            if (!isAbout(other.resource, chart.patient, known)) {
                 ++foreign;
             } else {
                 read(other, lookUp, chart);
             }
         } catch (const Error& error) {
             chart.issues.push_back(
-                {other.path + '.' + error.path(), "resource left out: " + std::string(error.what())});
+                {other.place.text() + '.' + error.path(), "resource left out: " + std::string(error.what())});
             chart.coverage.limitToPartly(typeOf(other.resource));
             ++chart.leftOut;
         }

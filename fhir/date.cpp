@@ -42,10 +42,6 @@ bool exists(int year, int month, int day) {
                                                                  static_cast<unsigned short>(month));
 }
 
-std::string twoDigits(int value) {
-    return {static_cast<char>('0' + value / 10), static_cast<char>('0' + value % 10)};
-}
-
 }  // namespace
 
 std::optional<Date> Date::of(int year, int month, int day) {
@@ -60,7 +56,14 @@ std::optional<Date> Date::parse(std::string_view text) {
 
 std::string Date::text() const {
     const auto [year, month, day] = civil(*this);
-    return std::to_string(year) + '-' + twoDigits(month) + '-' + twoDigits(day);
+    std::string text = "0000-00-00";
+    const auto put = [&](std::size_t end, int value) {
+        for (; value > 0; value /= 10) text[--end] = static_cast<char>('0' + value % 10);
+    };
+    put(4, year);
+    put(7, month);
+    put(10, day);
+    return text;
 }
 
 Date addMonths(Date date, int months) {

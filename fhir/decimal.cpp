@@ -3,6 +3,8 @@
 #include <charconv>
 #include <limits>
 #include <numeric>
+#include <string>
+#include <utility>
 
 namespace fhir {
 
@@ -106,7 +108,35 @@ std::strong_ordering Rational::operator<=>(const Rational& other) const {
                        : std::strong_ordering::equal;
 }
 
+namespace {
+
+/// "-12.50" of at most 18 digits, which is what charts hold; nothing for all others.
+std::optional<Rational> parsePlain(std::string_view text) {
+    constexpr std::size_t mostLength = 18;
+    const bool negative = text.starts_with('-');
+    if (negative) text.remove_prefix(1);
+    if (text.empty() || text.size() > mostLength || text.front() == '.' || text.back() == '.') return std::nullopt;
+    std::int64_t number = 0;
+    std::int64_t power = 1;
+    bool point = false;
+    for (const char c : text) {
+        if (c == '.' && !point) {
+            point = true;
+        } else if (c >= '0' && c <= '9') {
+            number = number * 10 + (c - '0');
+            if (point) power *= 10;
+        } else {
+            return std::nullopt;
+        }
+    }
+    return Rational(negative ? -number : number, power);
+}
+
+}  // namespace
+
 std::optional<Rational> parseDecimal(std::string_view text) {
+    if (const auto plain = parsePlain(text)) return plain;
+
     std::size_t i = 0;
     const bool negative = !text.empty() && text[0] == '-';
     if (negative) ++i;
@@ -185,7 +215,29 @@ std::optional<Rational> parseFraction(std::string_view text) {
     return Rational(Large(Integer(std::string(above)), Integer(std::string(below))));
 }
 
+std::optional<std::string> Rational::smallText(int places) const {
+    constexpr int mostPlaces = 12;
+    if (large_ || places > mostPlaces || places < 0) return std::nullopt;
+    Wide scale = 1;
+    for (int i = 0; i < places; ++i) scale *= 10;
+    const bool isNegative = numerator_ < 0;
+    const Wide numerator = (isNegative ? -Wide{numerator_} : Wide{numerator_}) * scale;
+    Wide quotient = numerator / denominator_;
+    const Wide twice = (numerator % denominator_) * 2;
+    if (twice > denominator_ || (twice == denominator_ && quotient % 2 != 0)) ++quotient;
+    const Wide whole = quotient / scale;
+    const auto fraction = static_cast<std::uint64_t>(quotient % scale);
+    if (!fits(whole)) return std::nullopt;
+    std::string text = (isNegative && quotient != 0 ? "-" : "") + std::to_string(static_cast<std::int64_t>(whole));
+    if (fraction == 0) return text;
+    std::string digits = std::to_string(fraction);
+    digits.insert(0, static_cast<std::size_t>(places) - digits.size(), '0');
+    digits.erase(digits.find_last_not_of('0') + 1);
+    return text + '.' + digits;
+}
+
 std::string decimalText(const Rational& value, int places) {
+    if (auto text = value.smallText(places)) return std::move(*text);
     const Large exact = value.exact();
     const Integer scale = powerOfTen(places);
     const Integer numerator = boost::multiprecision::abs(boost::multiprecision::numerator(exact)) * scale;

@@ -34,6 +34,8 @@ public:
     bool operator==(const Rational& other) const { return (*this <=> other) == 0; }
 
     boost::multiprecision::cpp_rational exact() const;
+    /// As decimalText, of a number that two machine words hold, to twelve decimals at most; nothing of others.
+    std::optional<std::string> smallText(int places) const;
 
     friend std::string fractionText(const Rational& value);
 

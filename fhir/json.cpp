@@ -59,15 +59,19 @@ public:
           selection_(selection),
           limits_(limits),
           levels_(std::min(limits.depth, open_.size())),
+          left_(limits.values),
           nodes_(nodes),
           unescaped_(unescaped) {}
 
     void parse(std::size_t start) {
+        if (limits_.checksSkipped) checkUtf8(text_.data(), end_);
         at_ += start;
+        unchecked_ = at_;
         skipSpace();
         readValue();
         skipSpace();
         if (at_ != end_) fail("something follows the value");
+        if (!limits_.checksSkipped) checkUtf8(unchecked_, end_);
     }
 
 private:
@@ -105,21 +109,31 @@ private:
         return path;
     }
 
+    // The text is followed by a NUL and holds none, so that the end needs no look of its own below.
+
+    void checkUtf8(const char* from, const char* to) const {
+        const std::string_view part(from, static_cast<std::size_t>(to - from));
+        const std::size_t invalid = findInvalidUtf8(part);
+        if (invalid != std::string_view::npos)
+            failAt(from + invalid, part[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8", false);
+    }
+
     void skipSpace() {
-        while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+        while (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t') ++at_;
     }
 
     bool take(char c) {
-        if (at_ == end_ || *at_ != c) return false;
+        if (*at_ != c) return false;
         ++at_;
         return true;
     }
 
     Node& add(Kind kind, std::string_view text) {
-        if (nodes_.size() >= limits_.values)
-            failAt(at_, "more values than the limit of " + std::to_string(limits_.values), false);
+        if (left_-- == 0) failAt(at_, "more values than the limit of " + std::to_string(limits_.values), false);
         Node& node = nodes_.emplace_back();
-        node.text = text;
+        node.data = text.data();
+        node.size = static_cast<std::uint32_t>(text.size());
+        node.name = std::exchange(name_, NameId{0});
         node.kind = kind;
         return node;
     }
@@ -172,7 +186,7 @@ private:
 
     std::string_view readNumber() {
         const char* const start = at_;
-        const auto isDigit = [&] { return at_ != end_ && *at_ >= '0' && *at_ <= '9'; };
+        const auto isDigit = [&] { return *at_ >= '0' && *at_ <= '9'; };
         const auto digits = [&] {
             if (!isDigit()) fail(at_ == start ? "not a value" : "a digit is missing in a number");
             while (isDigit()) ++at_;
@@ -340,23 +354,28 @@ private:
         const bool selects = selection_ != Selection::everything && depth_ > keptLevels;
         Seen seen;
         bool repeats = false;
+        bool isObservation = false;
         skipSpace();
         if (!take('}')) {
             while (true) {
-                if (at_ == end_ || *at_ != '"') fail("the name of a member is missing");
+                if (*at_ != '"') fail("the name of a member is missing");
                 own.name = readString();
                 skipSpace();
                 if (!take(':')) fail("a colon is missing behind the name of a member");
                 skipSpace();
                 const NameId id = nameTable.find(own.name);
-                if (selects && id == 0 && !own.name.starts_with("value")) {
+                if (selects &&
+                    (id == 0 ? !own.name.starts_with("value") : isObservation && isUnreadOfObservation(id))) {
                     skipValue();
                 } else {
                     repeats = seen.add(id) || repeats;
                     readMember(id, own.name);
-                    if (selects && id == resourceTypeId && nodes_.size() == node + 3 && !isReadHere(nodes_.back())) {
-                        jump('{');
-                        break;
+                    if (selects && id == resourceTypeId && nodes_.size() == node + 2) {
+                        if (!isReadHere(nodes_.back())) {
+                            jump('{');
+                            break;
+                        }
+                        isObservation = nodes_.back().text() == "Observation";
                     }
                 }
                 skipSpace();
@@ -368,12 +387,18 @@ private:
         nodes_[node].names = seen.folded();
         nodes_[node].repeats = repeats;
         nodes_[node].selected = selects;
+        nodes_[node].observation = isObservation;
         close(node);
     }
 
     void readMember(NameId id, std::string_view text) {
+        if (id != 0) {
+            name_ = id;
+            readValue();
+            return;
+        }
         const std::size_t name = nodes_.size();
-        add(Kind::string, text).name = id;
+        add(Kind::string, text).isName = true;
         readValue();
         nodes_[name].span = static_cast<std::uint32_t>(nodes_.size() - name);
     }
@@ -381,7 +406,7 @@ private:
     /// Whether the rest of a resource is worth reading, by the value of its resourceType.
     bool isReadHere(const Node& type) const {
         if (type.kind != Kind::string) return true;
-        return selection_ == Selection::envelope ? type.text == "Patient" : isReadType(type.text);
+        return selection_ == Selection::envelope ? type.text() == "Patient" : isReadType(type.text());
     }
 
     void skipValue() {
@@ -402,7 +427,11 @@ private:
 
     /// To the end of the innermost container, which `opening` began.
     void jump(char opening) {
-        const Jump jump = jumpOver(opening, at_, end_, levels_ - depth_ + 1);
+        const Jump jump = jumpOver(opening, at_, end_, levels_ - depth_ + 1, limits_.checksSkipped);
+        if (!limits_.checksSkipped) {
+            checkUtf8(unchecked_, at_);
+            unchecked_ = jump.at;
+        }
         at_ = jump.at;
         if (jump.tooDeep) failTooDeep(at_);
         if (jump.reason != nullptr) fail(jump.reason);
@@ -413,10 +442,13 @@ private:
     std::string_view text_;
     const char* at_;
     const char* end_;
+    const char* unchecked_ = nullptr;  ///< where UTF-8 was not looked at yet, if what is skipped is not checked
     Selection selection_;
     const Limits& limits_;
+    NameId name_ = 0;  ///< of the member whose value comes next
     std::array<Open, 64> open_{};
     std::size_t levels_;
+    std::size_t left_;  ///< how many values more there may be
     std::size_t depth_ = 0;
     std::vector<Node>& nodes_;
     std::vector<std::unique_ptr<char[]>>& unescaped_;
@@ -429,23 +461,18 @@ Document::Document(std::string text, Selection selection, const Limits& limits) 
         throw Error("", "larger than the limit of " + std::to_string(limits.bytes) + " bytes");
     constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
-    const std::size_t invalid = findInvalidUtf8(text_);
-    if (invalid != std::string_view::npos)
-        throw Error(place(text_, invalid), text_[invalid] == '\0' ? "a NUL byte is not JSON" : "not valid UTF-8");
-    nodes_.reserve(text_.size() / 24 + 16);
+    nodes_.reserve(text_.size() / 12 + 16);
     Parser(text_, selection, limits, nodes_, unescaped_).parse(start);
 }
 
-Value Value::operator[](Name name) const {
-    if (!isObject()) return {};
-    if (name.id() == 0 && node_->selected)
+Value Value::find(Name name) const {
+    if ((name.id() == 0 && node_->selected) || (node_->observation && isUnreadOfObservation(name.id())))
         throw std::logic_error("not among the names that are read: " + std::string(name.text()));
-    if ((node_->names >> (name.id() % 64U) & 1U) == 0) return {};
     Value found;
     const Node* const end = node_ + node_->span;
     for (const Node* member = node_ + 1; member != end; member += member->span) {
-        if (member->name != name.id() || (name.id() == 0 && member->text != name.text())) continue;
-        const Value value(member + 1);
+        if (member->name != name.id() || (name.id() == 0 && member->text() != name.text())) continue;
+        const Value value(member + (member->isName ? 1 : 0));
         if (!node_->repeats) return value;
         if (found.node() == nullptr) {
             found = value;
@@ -470,9 +497,13 @@ bool sameJson(Value left, Value right) {
     if (left.node() == nullptr || right.node() == nullptr) return left.node() == right.node();
     const std::uint32_t span = left.node()->span;
     if (span != right.node()->span) return false;
-    return std::equal(left.node(), left.node() + span, right.node(), [](const Node& a, const Node& b) {
-        return a.kind == b.kind && a.span == b.span && a.text == b.text;
-    });
+    const auto same = [](const Node& a, const Node& b) {
+        return a.kind == b.kind && a.span == b.span && a.text() == b.text();
+    };
+    // The names of the two themselves do not belong to them.
+    return same(*left.node(), *right.node()) &&
+           std::equal(left.node() + 1, left.node() + span, right.node() + 1,
+                      [&](const Node& a, const Node& b) { return a.name == b.name && same(a, b); });
 }
 
 Writer& Writer::value(Value value) {

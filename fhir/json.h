@@ -10,6 +10,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "fhir/name.h"
+#include "fhir/scan.h"
 
 namespace fhir::json {
 
@@ -26,16 +28,18 @@ namespace fhir::json {
 struct Limits {
     std::size_t bytes = std::size_t{64} << 20;
     std::size_t depth = 64;          ///< 64 at most
-    std::size_t values = 8'000'000;  ///< values and names; a chart of 64 MB has about half as many
+    std::size_t values = 8'000'000;  ///< a chart of 64 MB has about a quarter as many
+    /// Of what is jumped over: whether brackets match by kind, strings hold no control character, and UTF-8 is valid.
+    bool checksSkipped = true;
 };
 
 /// What of a document is kept.
 enum class Selection : std::uint8_t {
     everything,
     /// What we read from FHIR resources: below the second level, members with other names than elementNames are jumped
-    /// over, but for choices of value[x], and so is what a resource of a type that is not read holds behind its
-    /// resourceType. What is jumped over is checked for valid UTF-8, matching brackets and ended strings, and for
-    /// nothing else.
+    /// over, but for choices of value[x], and so are those of an Observation that nobody reads, and what a resource of
+    /// a type that is not read holds behind its resourceType. What is jumped over is checked for valid UTF-8, matching
+    /// brackets and ended strings, and for nothing else; for ended strings and containers alone where Limits say so.
     elements,
     /// The same for whoever looks at the Patient alone: every other resource is jumped over behind its resourceType.
     envelope,
@@ -43,16 +47,23 @@ enum class Selection : std::uint8_t {
 
 enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
 
-/// One value of a document, in document order, or the name of the member that follows; a container is followed by what
-/// it holds.
+/// One value of a document, in document order; a container is followed by what it holds. A member whose name is none of
+/// elementNames has a node for its name before that of its value.
 struct Node {
-    std::string_view text;    ///< string without escapes, number as written, or "true" / "false"
-    std::uint64_t names = 0;  ///< of an object: a bit for each name in it, by NameId modulo 64
-    std::uint32_t span = 1;   ///< how many nodes this value takes, itself included; a name counts its value
-    NameId name = 0;          ///< of a name
+    union {
+        const char* data = nullptr;  ///< of the text of a string without escapes, number as written, "true" / "false"
+        std::uint64_t names;         ///< of an object: a bit for each name in it, by NameId modulo 64
+    };
+    std::uint32_t size = 0;  ///< of the text
+    std::uint32_t span = 1;  ///< how many nodes this value takes, itself included; a name counts its value
+    NameId name = 0;         ///< of the member that this is the value of
     Kind kind = Kind::null;
-    bool repeats = false;   ///< of an object: a name may stand in it more than once
-    bool selected = false;  ///< of an object: members with other names were jumped over
+    bool isName = false;
+    bool repeats = false;      ///< of an object: a name may stand in it more than once
+    bool selected = false;     ///< of an object: members with other names were jumped over
+    bool observation = false;  ///< of such an object: it is an Observation, isUnreadOfObservation
+
+    std::string_view text() const { return kind >= Kind::array ? std::string_view() : std::string_view(data, size); }
 };
 
 class Items;
@@ -71,17 +82,22 @@ public:
     bool isArray() const { return kind() == Kind::array; }
     bool isString() const { return kind() == Kind::string; }
     bool isNumber() const { return kind() == Kind::number; }
-    bool isTrue() const { return kind() == Kind::boolean && node_->text == "true"; }
+    bool isTrue() const { return kind() == Kind::boolean && *node_->data == 't'; }
 
     /// The text of a string, the digits of a number as written, "true" or "false"; empty otherwise.
-    std::string_view text() const { return node_ == nullptr ? std::string_view() : node_->text; }
+    std::string_view text() const { return node_ == nullptr ? std::string_view() : node_->text(); }
 
     /// The member of that name; nothing when there is none or this is no object.
     ///
     /// A name that stands twice with the same value counts once. Errors: with different values, Error (RFC 8259 section
     /// 4 leaves the meaning open, so it is not guessed); its path is the name. std::logic_error when the name is none
-    /// of elementNames and the document was jumped over here.
-    Value operator[](Name name) const;
+    /// of elementNames, or not read from an Observation, and the document was jumped over here.
+    Value operator[](Name name) const {
+        if (!isObject()) return {};
+        const bool mayHave = (node_->names >> (name.id() % 64U) & 1U) != 0;
+        const bool wasSkipped = node_->observation && isUnreadOfObservation(name.id());
+        return mayHave || wasSkipped || name.id() == 0 ? find(name) : Value();
+    }
 
     Items items() const;      ///< the elements of an array, nulls included; empty for anything else
     Members members() const;  ///< the members of an object; empty for anything else
@@ -89,6 +105,8 @@ public:
     const Node* node() const { return node_; }
 
 private:
+    Value find(Name name) const;
+
     const Node* node_ = nullptr;
 };
 
@@ -122,7 +140,10 @@ public:
     };
     struct Iterator {
         const Node* node;
-        Member operator*() const { return {node->text, Value(node + 1)}; }
+        Member operator*() const {
+            if (node->isName) return {node->text(), Value(node + 1)};
+            return {elementNames[node->name - std::size_t{1}], Value(node)};
+        }
         Iterator& operator++() {
             node += node->span;
             return *this;
@@ -162,6 +183,24 @@ bool sameJson(Value left, Value right);
 
 /// Writes compact JSON; the caller keeps names and values in order.
 class Writer {
+    /// RapidJSON's, with texts that need no escape copied at once instead of letter by letter.
+    class Texts : public rapidjson::Writer<rapidjson::StringBuffer> {
+    public:
+        using rapidjson::Writer<rapidjson::StringBuffer>::Writer;
+
+        void text(std::string_view text) {
+            if (findStringEnd(text.data(), text.data() + text.size()) != text.data() + text.size()) {
+                String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
+                return;
+            }
+            Prefix(rapidjson::kStringType);
+            char* const to = os_->Push(text.size() + 2);
+            to[0] = '"';
+            std::copy(text.begin(), text.end(), to + 1);
+            to[text.size() + 1] = '"';
+        }
+    };
+
 public:
     Writer() : writer_(buffer_) {}
 
@@ -169,8 +208,8 @@ public:
     Writer& endObject() { return writer_.EndObject(), *this; }
     Writer& beginArray() { return writer_.StartArray(), *this; }
     Writer& endArray() { return writer_.EndArray(), *this; }
-    Writer& name(std::string_view text) { return writer_.Key(text.data(), size(text)), *this; }
-    Writer& string(std::string_view text) { return writer_.String(text.data(), size(text)), *this; }
+    Writer& name(std::string_view text) { return writer_.text(text), *this; }
+    Writer& string(std::string_view text) { return writer_.text(text), *this; }
     /// Digits that are already a JSON number.
     Writer& number(std::string_view text) {
         return writer_.RawValue(text.data(), text.size(), rapidjson::kNumberType), *this;
@@ -184,10 +223,8 @@ public:
     std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
 
 private:
-    static rapidjson::SizeType size(std::string_view text) { return static_cast<rapidjson::SizeType>(text.size()); }
-
     rapidjson::StringBuffer buffer_;
-    rapidjson::Writer<rapidjson::StringBuffer> writer_;
+    Texts writer_;
 };
 
 }  // namespace fhir::json

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 
@@ -155,6 +157,28 @@ inline constexpr auto elementNames = std::to_array<std::string_view>({
 using NameId = std::uint8_t;
 static_assert(elementNames.size() < 255);
 
+/// Whether two texts of one length are the same, without a call: names are short.
+constexpr bool sameLetters(const char* left, const char* right, std::size_t size) {
+    if (std::is_constant_evaluated() || size < 4) {
+        for (std::size_t i = 0; i < size; ++i) {
+            if (left[i] != right[i]) return false;
+        }
+        return true;
+    }
+    const auto same = [&]<typename Word>(std::size_t at, Word) {
+        Word a = 0;
+        Word b = 0;
+        std::memcpy(&a, left + at, sizeof(Word));
+        std::memcpy(&b, right + at, sizeof(Word));
+        return a == b;
+    };
+    if (size < 8) return same(0, std::uint32_t{}) && same(size - 4, std::uint32_t{});
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+        if (!same(at, std::uint64_t{})) return false;
+    }
+    return same(size - 8, std::uint64_t{});
+}
+
 /// A hash without collisions among elementNames: its multiplier is searched when the program is built.
 class NameTable {
 public:
@@ -165,7 +189,9 @@ public:
     constexpr NameId find(std::string_view name) const {
         if (name.empty()) return 0;
         const NameId id = slots_[slot(name)];
-        return id != 0 && elementNames[id - std::size_t{1}] == name ? id : NameId{0};
+        if (id == 0) return 0;
+        const std::string_view known = elementNames[id - std::size_t{1}];
+        return known.size() == name.size() && sameLetters(known.data(), name.data(), name.size()) ? id : NameId{0};
     }
 
 private:
@@ -199,6 +225,14 @@ private:
 };
 
 inline constexpr NameTable nameTable;
+
+/// Whether this is one of elementNames that nobody reads from an Observation, of which a chart has most: it is jumped
+/// over there.
+constexpr bool isUnreadOfObservation(NameId id) {
+    constexpr std::array unread{nameTable.find("category"), nameTable.find("contained"), nameTable.find("extension"),
+                                nameTable.find("identifier"), nameTable.find("text")};
+    return id != 0 && std::find(unread.begin(), unread.end(), id) != unread.end();
+}
 
 /// The name of a member that is asked for: a literal is looked up when the program is built, other texts when it runs.
 class Name {

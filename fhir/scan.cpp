@@ -7,16 +7,12 @@
 #include <cstring>
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 namespace fhir::json {
 
 namespace {
-
-bool endsString(char c) {
-    return c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20;
-}
 
 constexpr std::size_t blockSize = 64;
 
@@ -39,7 +35,7 @@ __m128i load(const char* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
 
-Block readBlock(const char* at) {
+Block readBlockSse2(const char* at) {
     Block block;
     for (unsigned i = 0; i < blockSize; i += 16) {
         const __m128i bytes = load(at + i);
@@ -53,6 +49,32 @@ Block readBlock(const char* at) {
     }
     return block;
 }
+
+__attribute__((target("avx2"))) inline std::uint64_t mask32(__m256i matches) {
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(matches));
+}
+
+__attribute__((target("avx2"))) Block readBlockAvx2(const char* at) {
+    Block block;
+    for (unsigned i = 0; i < blockSize; i += 32) {
+        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i));
+        const __m256i folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+        block.quotes |= mask32(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('"'))) << i;
+        block.backslashes |= mask32(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\'))) << i;
+        block.controls |= mask32(_mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1F)), bytes)) << i;
+        block.openings |= mask32(_mm256_cmpeq_epi8(folded, _mm256_set1_epi8('{'))) << i;
+        block.closings |= mask32(_mm256_cmpeq_epi8(folded, _mm256_set1_epi8('}'))) << i;
+    }
+    return block;
+}
+
+using ReadBlock = Block (*)(const char* at);
+
+/// What this machine reads blocks with.
+const ReadBlock readBlock = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") ? readBlockAvx2 : readBlockSse2;
+}();
 
 #else
 
@@ -97,21 +119,6 @@ std::uint64_t between(std::uint64_t quotes) {
 
 }  // namespace
 
-const char* findStringEnd(const char* at, const char* end) {
-#ifdef __SSE2__
-    while (end - at >= 16) {
-        const __m128i bytes = load(at);
-        const __m128i ends = _mm_or_si128(
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))),
-            _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes));
-        if (const std::uint64_t bits = mask(ends); bits != 0) return at + std::countr_zero(bits);
-        at += 16;
-    }
-#endif
-    while (at != end && !endsString(*at)) ++at;
-    return at;
-}
-
 const char* findText(const char* at, const char* end, std::string_view text) {
     const auto size = static_cast<std::ptrdiff_t>(text.size());
     const auto standsAt = [&](const char* place) { return std::memcmp(place, text.data(), text.size()) == 0; };
@@ -134,7 +141,7 @@ const char* findText(const char* at, const char* end, std::string_view text) {
     return end;
 }
 
-Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels) {
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
     std::uint64_t objects =
         opening == '{' ? 1 : 0;  // the kinds of the open containers, the innermost in the lowest bit
     std::size_t depth = 1;
@@ -155,7 +162,16 @@ Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels)
         const std::uint64_t strings = between(quotes) ^ inString;
         inString = (strings >> 63U) != 0 ? ~std::uint64_t{0} : 0;
         std::uint64_t rest = (block.openings | block.closings) & ~strings;
-        const std::uint64_t wrong = (block.controls & strings) | (block.backslashes & ~strings);
+        if (!checks) {
+            const auto opened = static_cast<std::size_t>(std::popcount(block.openings & ~strings));
+            const auto closed = static_cast<std::size_t>(std::popcount(block.closings & ~strings));
+            if (closed < depth && depth + opened <= levels) {
+                depth += opened - closed;
+                at += size;
+                continue;
+            }
+        }
+        const std::uint64_t wrong = checks ? (block.controls & strings) | (block.backslashes & ~strings) : 0;
         if (wrong != 0) rest &= (wrong & (~wrong + 1)) - 1;  // only the brackets before it
         for (; rest != 0; rest &= rest - 1) {
             const int bit = std::countr_zero(rest);
@@ -167,7 +183,8 @@ Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels)
                 objects = objects << 1U | (isObject ? 1U : 0U);
                 continue;
             }
-            if (((objects & 1U) != 0) != isObject) return {at + bit, "a bracket closes what another kind opened"};
+            if (checks && ((objects & 1U) != 0) != isObject)
+                return {at + bit, "a bracket closes what another kind opened"};
             objects >>= 1U;
             if (--depth == 0) return {at + bit + 1};
         }

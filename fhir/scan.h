@@ -1,14 +1,32 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <string_view>
 
-/// Reading many bytes of a JSON text at once. With SSE2, which every x86-64 has, 16 or 64 of them; elsewhere one by
-/// one.
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/// Reading many bytes of a JSON text at once: 16 or 64 of them with SSE2, which every x86-64 has, and with AVX2 where
+/// the machine has it; elsewhere one by one.
 namespace fhir::json {
 
 /// The first quote, backslash or control character of the text at or after `at`; `end` when there is none.
-const char* findStringEnd(const char* at, const char* end);
+inline const char* findStringEnd(const char* at, const char* end) {
+#ifdef __SSE2__
+    for (; end - at >= 16; at += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+        const __m128i ends = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))),
+            _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes));
+        if (const auto bits = static_cast<unsigned>(_mm_movemask_epi8(ends)); bits != 0)
+            return at + std::countr_zero(bits);
+    }
+#endif
+    while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+    return at;
+}
 
 /// The first place at or after `at` where the text stands, of at least three characters; `end` when there is none.
 const char* findText(const char* at, const char* end, std::string_view text);
@@ -25,8 +43,8 @@ struct Jump {
 ///
 /// Brackets are matched by kind, strings are ended, hold no control character and alone hold backslashes, and at most
 /// `levels` (1 to 64) containers are open at once, this one included. Nothing else is checked: what lies between the
-/// brackets is not read.
-Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels);
+/// brackets is not read. Without `checks` brackets are counted and not matched by kind, and strings may hold anything.
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks = true);
 
 /// Where invalid UTF-8 (RFC 3629) or a NUL begins; npos when the text is sound.
 std::size_t findInvalidUtf8(std::string_view text);

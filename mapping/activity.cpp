@@ -135,8 +135,9 @@ private:
         }
         if (matches_.empty() && isDrug(activity.resourceType)) {
             vocabulary_.lookUpDrugWords(activity.code.text, matches_);
-            for (const fhir::Coding& coding : activity.code.coding)
-                vocabulary_.lookUpDrugWords(coding.display, matches_);
+            for (const fhir::Coding& coding : activity.code.coding) {
+                if (coding.display != activity.code.text) vocabulary_.lookUpDrugWords(coding.display, matches_);
+            }
             codings_.resize(matches_.size(), nullptr);
         }
         if (isDrug(activity.resourceType) && matches_.empty() && wordless(activity.code)) {
@@ -147,12 +148,10 @@ private:
         // fact.
         const std::string_view source =
             activity.resourceType == "MedicationDispense" ? "MedicationStatement" : activity.resourceType;
-        for (const FactDefinition& fact : vocabulary_.facts()) {
-            const bool reads = std::find(fact.sources.begin(), fact.sources.end(), source) != fact.sources.end();
-            const bool recognisable = std::any_of(systems_.begin(), systems_.end(), [&](std::size_t system) {
-                return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
-            });
-            if (reads && !recognisable && !means(matches_, fact)) reading_.unrecognisable[fact.index] = true;
+        for (const std::size_t index : vocabulary_.factsFrom(source)) {
+            if (reading_.unrecognisable[index]) continue;
+            const FactDefinition& fact = vocabulary_.facts()[index];
+            if (!fact.recognises(systems_) && !means(matches_, fact)) reading_.unrecognisable[index] = true;
         }
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];

@@ -108,11 +108,10 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
                 inRemission = inRemission || vocabulary.saysInRemission(*system, coding.code);
             }
         }
-        for (const FactDefinition& fact : vocabulary.facts()) {
-            const bool recognisable = std::any_of(systems.begin(), systems.end(), [&](std::size_t system) {
-                return std::find(fact.systems.begin(), fact.systems.end(), system) != fact.systems.end();
-            });
-            if (!recognisable && !means(matches, fact)) reading.unrecognisable[fact.index] = true;
+        for (const std::size_t index : vocabulary.factsFrom("Condition")) {
+            if (reading.unrecognisable[index]) continue;
+            const FactDefinition& fact = vocabulary.facts()[index];
+            if (!fact.recognises(systems) && !means(matches, fact)) reading.unrecognisable[index] = true;
         }
 
         const bool statesRelapse =

@@ -133,10 +133,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         if (definition.positiveStays) keepPositive(fact.results, all);
         markStale(fact.results, asOf);
         for (const Method& method : definition.methods) {
-            std::vector<Evidence> byThis;
-            std::copy_if(all.begin(), all.end(), std::back_inserter(byThis),
-                         [&](const Evidence& result) { return result.method == method.name; });
-            byThis = selectNewest(byThis);
+            std::vector<Evidence> byThis = selectNewest(all, &method);
             std::erase_if(byThis, [](const Evidence& result) { return result.basis == Basis::missing; });
             markStale(byThis, asOf);
             std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));

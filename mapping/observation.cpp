@@ -43,11 +43,13 @@ const std::pair<std::string, std::optional<Rational>>* findUnit(std::string_view
 ///
 /// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
 std::optional<Unit> unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    for (const std::string_view surface : {"1.73", "1,73"}) {
-        if (quantity.code.find(surface) != std::string_view::npos ||
-            quantity.unit.find(surface) != std::string_view::npos)
-            return std::nullopt;
-    }
+    const auto isPerSurface = [](std::string_view unit) {
+        for (auto at = unit.find("73"); at != std::string_view::npos; at = unit.find("73", at + 1)) {
+            if (at >= 2 && unit[at - 2] == '1' && (unit[at - 1] == '.' || unit[at - 1] == ',')) return true;
+        }
+        return false;
+    };
+    if (isPerSurface(quantity.code) || isPerSurface(quantity.unit)) return std::nullopt;
     const auto* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
     const auto* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
     if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return std::nullopt;
@@ -133,23 +135,36 @@ public:
 
     std::vector<std::vector<Evidence>> read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
+        codeMatches_.reserve(chart_.observation.size() * 2);
+        ends_.reserve(chart_.observation.size());
         for (const fhir::Observation& observation : chart_.observation) {
+            const std::size_t begin = codeMatches_.size();
+            addMatches(observation.result.code, codeMatches_);
+            ends_.push_back(codeMatches_.size());
             if (oxygen_ == nullptr || !isFinal(observation)) continue;
-            for (const Match& match : matchesOf(observation.result.code)) {
-                if (match.fact == oxygen_->index) oxygenObservations_.push_back(&observation);
+            for (std::size_t i = begin; i < codeMatches_.size(); ++i) {
+                if (codeMatches_[i].fact == oxygen_->index) oxygenObservations_.push_back(&observation);
             }
         }
+        reserve();
         std::size_t future = 0;
+        std::size_t index = 0;
         for (const fhir::Observation& observation : chart_.observation) {
+            const auto begin = codeMatches_.begin() + static_cast<std::ptrdiff_t>(index == 0 ? 0 : ends_[index - 1]);
+            const auto end = codeMatches_.begin() + static_cast<std::ptrdiff_t>(ends_[index++]);
             if (!isFinal(observation) && observation.status != "preliminary") continue;
             const auto& date = observation.effective ? observation.effective : observation.issued;
             if (date && date->firstDay() > asOf_) {
                 ++future;
                 continue;
             }
+            matches_.assign(begin, end);
             readResult(observation, observation.result, nullptr);
-            for (const fhir::ObservationResult& component : observation.component)
+            for (const fhir::ObservationResult& component : observation.component) {
+                matches_.clear();
+                addMatches(component.code, matches_);
                 readResult(observation, component, &component);
+            }
         }
         if (future > 0)
             issues_.push_back(
@@ -162,10 +177,18 @@ private:
         return observation.status == "final" || observation.status == "amended" || observation.status == "corrected";
     }
 
+    /// Room for what the codes of the Observations mean: Evidence is large to move.
+    void reserve() {
+        std::vector<std::size_t> counts(results_.size(), 0);
+        for (const Match& match : codeMatches_) ++counts[match.fact];
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            if (counts[i] > 0) results_[i].reserve(counts[i]);
+        }
+    }
+
+    /// Reads a result whose code means the matches.
     void readResult(const fhir::Observation& observation, const fhir::ObservationResult& result,
                     const fhir::ObservationResult* component) {
-        matches_.clear();
-        addMatches(result.code, matches_);
         readByOneFact_ = std::all_of(matches_.begin(), matches_.end(),
                                      [&](const Match& match) { return match.fact == matches_.front().fact; });
         for (std::size_t i = 0; i < matches_.size(); ++i) {
@@ -185,13 +208,12 @@ private:
             if (component == nullptr && result.value.kind == fhir::ObservationValue::Kind::none &&
                 !observation.component.empty() && result.interpretation.empty())
                 continue;
-            results_[match.fact].push_back(evidence(observation, result, fact, match));
+            read(results_[match.fact].emplace_back(), observation, result, fact, match);
         }
     }
 
-    Evidence evidence(const fhir::Observation& observation, const fhir::ObservationResult& result,
-                      const FactDefinition& fact, const Match& match) {
-        Evidence evidence;
+    void read(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
+              const FactDefinition& fact, const Match& match) {
         evidence.fact = &fact;
         evidence.resourceType = "Observation";
         evidence.id = observation.id;
@@ -215,7 +237,6 @@ private:
             evidence.detail = "counts all cells, not tumour cells";
         }
         if (isDecided(evidence.basis) && !evidence.date) evidence.basis = Basis::undated;
-        return evidence;
     }
 
     void clipToAsOf(std::optional<fhir::DateTime>& date) const {
@@ -398,17 +419,17 @@ private:
                 high.code = valueQuantity.code;
             }
             const Measured measured = measure(high, fact, vocabulary_);
-            // Units that are read but not converted compare only with themselves.
-            const auto unitOfHigh = unitOf(high, fact, vocabulary_);
-            const auto unitOfValue = unitOf(valueQuantity, fact, vocabulary_);
-            const bool sameUnit = unitOfHigh && unitOfValue && unitOfHigh->spelling == unitOfValue->spelling;
             if (!isDecided(measured.basis) || !measured.value.isPoint() || *measured.value.high <= 0) continue;
             if (measured.factor != factor && (!measured.factor || !factor)) continue;
-            if (!measured.factor && !sameUnit) continue;
+            if (!measured.factor) {
+                // Units that are read but not converted compare only with themselves.
+                const auto unitOfHigh = unitOf(high, fact, vocabulary_);
+                const auto unitOfValue = unitOf(valueQuantity, fact, vocabulary_);
+                if (!unitOfHigh || !unitOfValue || unitOfHigh->spelling != unitOfValue->spelling) continue;
+            }
             if (limit && *limit != *measured.value.high) return;  // two ranges apply and disagree: none does
             limit = measured.value.high;
-            text = factor ? fhir::decimalText(*limit / *factor, 6) : std::string(high.value);
-            if (measured.factor == factor) text = high.value;
+            text = measured.factor == factor ? std::string(high.value) : fhir::decimalText(*limit / *factor, 6);
         }
         evidence.upperLimit = limit;
         evidence.upperLimitText = text;
@@ -658,6 +679,7 @@ private:
 
     std::string_view methodOf(const fhir::Observation& observation, const fhir::ObservationResult& result,
                               const FactDefinition& fact) const {
+        if (fact.methods.empty()) return {};
         // What the method element says outweighs what the code implies.
         std::string words = lowerCase(observation.method.text);
         for (const fhir::Coding& coding : observation.method.coding) words += ' ' + lowerCase(coding.display);
@@ -792,6 +814,8 @@ private:
     fhir::Date asOf_;
     std::vector<fhir::Issue>& issues_;
     std::vector<std::vector<Evidence>> results_;
+    std::vector<Match> codeMatches_;  ///< of the codes of all Observations
+    std::vector<std::size_t> ends_;   ///< where those of each end
     std::vector<Match> matches_;
     bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
     std::unordered_set<std::string> reported_;  ///< paths that already have an issue
@@ -878,18 +902,24 @@ bool before(const Evidence* left, const Evidence* right) {
 
 }  // namespace
 
-std::vector<Evidence> selectNewest(const std::vector<Evidence>& results) {
-    if (results.empty()) return {};
-    std::vector<const Evidence*> kept;
+std::vector<Evidence> selectNewest(const std::vector<Evidence>& results, const Method* method) {
+    std::vector<const Evidence*> all;
+    all.reserve(results.size());
     for (const Evidence& e : results) {
-        if (isDecided(e.basis) || (e.indeterminate && e.date)) kept.push_back(&e);
+        if (method == nullptr || e.method == method->name) all.push_back(&e);
+    }
+    if (all.empty()) return {};
+    std::vector<const Evidence*> kept;
+    kept.reserve(all.size());
+    for (const Evidence* e : all) {
+        if (isDecided(e->basis) || (e->indeterminate && e->date)) kept.push_back(e);
     }
     if (kept.empty()) {
         // A result without a value hides none that says something.
-        for (const Evidence& e : results) {
-            if (e.basis != Basis::missing) kept.push_back(&e);
+        for (const Evidence* e : all) {
+            if (e->basis != Basis::missing) kept.push_back(e);
         }
-        if (kept.empty()) return {results.front()};
+        if (kept.empty()) return {*all.front()};
         return {**std::max_element(kept.begin(), kept.end(), before)};
     }
     keepLatest(kept, [](const Evidence& e) -> const std::optional<fhir::DateTime>& { return e.date; });

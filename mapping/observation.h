@@ -16,8 +16,9 @@ std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, co
                                                     fhir::Date asOf, std::vector<fhir::Issue>& issues);
 
 /// The newest usable ones of these results (ruling 10); an equivocal one competes too. Several when time does not tell
-/// them apart; when none is usable, the newest unusable one. Their order in the chart never matters.
-std::vector<Evidence> selectNewest(const std::vector<Evidence>& results);
+/// them apart; when none is usable, the newest unusable one. Their order in the chart never matters. With `method` of
+/// those alone that state it.
+std::vector<Evidence> selectNewest(const std::vector<Evidence>& results, const Method* method = nullptr);
 
 /// Marks results older than the fact's window, and those whose date is too vague to tell.
 void markStale(std::vector<Evidence>& results, fhir::Date asOf);

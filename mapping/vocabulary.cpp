@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <charconv>
 #include <set>
 
@@ -18,6 +19,12 @@ const Method* FactDefinition::method(std::string_view wanted) const {
 bool means(const std::vector<Match>& matches, const FactDefinition& fact) {
     return std::any_of(matches.begin(), matches.end(),
                        [&](const Match& match) { return match.fact == fact.index && match.role == Role::accept; });
+}
+
+bool FactDefinition::recognises(const std::vector<std::size_t>& anySystem) const {
+    return std::any_of(anySystem.begin(), anySystem.end(), [&](std::size_t system) {
+        return std::find(systems.begin(), systems.end(), system) != systems.end();
+    });
 }
 
 std::string plainCode(std::string_view code) {
@@ -114,6 +121,12 @@ public:
         }
         std::size_t index = 0;
         for (const auto [name, fact] : facts.members()) readFact(vocabulary_.facts_[index++], fact);
+        for (const FactDefinition& fact : vocabulary_.facts_) {
+            for (const std::string& source : fact.sources) {
+                std::vector<std::size_t>& ofSource = vocabulary_.factsBySource_[source];
+                if (ofSource.empty() || ofSource.back() != fact.index) ofSource.push_back(fact.index);
+            }
+        }
         readResults(root["results"]);
         vocabulary_.roomAir_ = phrases(root["roomAir"]);
         vocabulary_.onOxygen_ = phrases(root["onOxygen"]);
@@ -599,8 +612,29 @@ const Ingredient* Vocabulary::ingredient(std::size_t system, std::string_view co
     return &ingredients_[found->second.ingredients.front()];
 }
 
+namespace {
+
+/// Which pairs of letters a text holds; some it does not, and never none that it does.
+class LetterPairs {
+public:
+    explicit LetterPairs(std::string_view text) {
+        for (std::size_t i = 1; i < text.size(); ++i) bits_.set(pair(text[i - 1], text[i]));
+    }
+    /// False when the text cannot hold the word.
+    bool mayHold(std::string_view word) const { return word.size() < 2 || bits_.test(pair(word[0], word[1])); }
+
+private:
+    static std::size_t pair(char a, char b) {
+        return (static_cast<unsigned char>(a) & 63U) << 6U | (static_cast<unsigned char>(b) & 63U);
+    }
+    std::bitset<64 * 64> bits_;
+};
+
+}  // namespace
+
 void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& matches) const {
     const std::string lower = lowerCase(words);
+    const LetterPairs pairs(lower);
     const auto add = [&](std::uint16_t fact) {
         const bool known =
             std::any_of(matches.begin(), matches.end(), [&](const Match& match) { return match.fact == fact; });
@@ -608,10 +642,12 @@ void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& mat
     };
     if (rxnorm_) {
         for (const Ingredient& ingredient : ingredients_) {
-            const bool named = std::any_of(ingredient.names.begin(), ingredient.names.end(),
-                                           [&](const std::string& name) { return mentions(lower, name); });
+            const bool named =
+                std::any_of(ingredient.names.begin(), ingredient.names.end(),
+                            [&](const std::string& name) { return pairs.mayHold(name) && mentions(lower, name); });
+            if (!named) continue;
             const auto codes = codes_[*rxnorm_].exact.find(ingredient.code);
-            if (!named || codes == codes_[*rxnorm_].exact.end()) continue;
+            if (codes == codes_[*rxnorm_].exact.end()) continue;
             for (const Match& match : codes->second) {
                 if (match.role == Role::accept || match.role == Role::review) add(match.fact);
             }
@@ -619,7 +655,7 @@ void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& mat
     }
     for (const FactDefinition& fact : facts_) {
         const bool named = std::any_of(fact.names.begin(), fact.names.end(), [&](const std::string& name) {
-            if (!name.starts_with('-')) return mentions(lower, name);
+            if (!name.starts_with('-')) return pairs.mayHold(name) && mentions(lower, name);
             const std::string_view ending = std::string_view(name).substr(1);
             for (std::size_t at = lower.find(ending); at != std::string::npos; at = lower.find(ending, at + 1)) {
                 const std::size_t end = at + ending.size();
@@ -633,6 +669,12 @@ void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& mat
 
 Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Problem>& problems) {
     return VocabularyReader(file, problems).read(root);
+}
+
+const std::vector<std::size_t>& Vocabulary::factsFrom(std::string_view resourceType) const {
+    static const std::vector<std::size_t> none;
+    const auto found = factsBySource_.find(resourceType);
+    return found == factsBySource_.end() ? none : found->second;
 }
 
 const FactDefinition* Vocabulary::find(std::string_view name) const {

@@ -143,6 +143,8 @@ struct FactDefinition {
     std::vector<std::size_t> systems;     ///< code systems in which a record of it could be recognised
 
     bool recognisable() const { return !systems.empty() || derivation != Derivation::none; }
+    /// Whether a record in one of these code systems could be recognised as it.
+    bool recognises(const std::vector<std::size_t>& anySystem) const;
     const Method* method(std::string_view name) const;
 };
 
@@ -175,6 +177,8 @@ public:
 
     const std::vector<FactDefinition>& facts() const { return facts_; }
     const FactDefinition* find(std::string_view name) const;
+    /// The facts that have this resource type among their sources, by index and in their order.
+    const std::vector<std::size_t>& factsFrom(std::string_view resourceType) const;
     const std::vector<CodeRow>& rows() const { return rows_; }
     const std::vector<std::string>& judgements() const { return judgements_; }
     const std::vector<std::string>& usedConcepts() const { return usedConcepts_; }
@@ -242,6 +246,7 @@ private:
 
     std::vector<FactDefinition> facts_;
     Table<std::size_t> factByName_;
+    Table<std::vector<std::size_t>> factsBySource_;
     std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI
     Table<std::size_t> systemByUri_;
     std::size_t publicSystems_ = 0;  ///< how many of them facts.json names

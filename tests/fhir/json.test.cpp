@@ -338,6 +338,47 @@ TEST_CASE("asking a selection for a name that it does not keep is an error of th
     CHECK_FALSE(static_cast<bool>(resource["code"]));
 }
 
+TEST_CASE("of an Observation is jumped over what nobody reads of it, and asking for that is an error of the program") {
+    const auto documentOf = [](std::string_view type) {
+        return Document(R"({"entry":[{"resource":{"resourceType":")" + std::string(type) +
+                            R"(","text":{"status":"t"},"category":[{}],"code":{"text":"c"},"id":"1"}}]})",
+                        Selection::elements);
+    };
+    const Document observation = documentOf("Observation");
+    const Value read = (*observation.root()["entry"].items().begin())["resource"];
+    CHECK(read["id"].text() == "1");
+    CHECK(read["code"]["text"].text() == "c");
+    for (const std::string_view name : {"category", "contained", "extension", "identifier", "text"})
+        CHECK_THROWS_AS(read[name], std::logic_error);
+    const Document condition = documentOf("Condition");
+    const Value other = (*condition.root()["entry"].items().begin())["resource"];
+    CHECK(other["category"].isArray());
+    CHECK(other["text"]["status"].text() == "t");
+}
+
+TEST_CASE("what is jumped over is not checked when the limits say so, and what is read is") {
+    fhir::json::Limits trusting;
+    trusting.checksSkipped = false;
+    const auto resource = [](const std::string& member) {
+        return R"({"entry":[{"resource":{"resourceType":"Condition",)" + member + R"(,"id":"1"}}]})";
+    };
+    const auto idOf = [&](const std::string& member) {
+        const Document document(resource(member), Selection::elements, trusting);
+        return std::string((*document.root()["entry"].items().begin())["resource"]["id"].text());
+    };
+    const std::string notText = "\"vendor\":[\"\xFF\xC3 \x01\"]";
+    const std::string otherKind = R"("vendor":[{"a":[1}]])";
+    for (const std::string& member : {notText, otherKind}) {
+        CHECK(idOf(member) == "1");
+        CHECK_THROWS_AS(Document(resource(member), Selection::elements), Error);
+    }
+    CHECK(idOf(R"("vendor":["\"]}\\"])") == "1");
+    CHECK_THROWS_AS(idOf("\"code\":{\"text\":\"\xFF\"}"), Error);
+    CHECK_THROWS_AS(idOf(R"("vendor":["open)"), Error);
+    CHECK_THROWS_AS(idOf(R"("code":{"coding":[{]})"), Error);
+    CHECK_THROWS_AS(Document(resource(notText) + "\xFF", Selection::elements, trusting), Error);
+}
+
 TEST_CASE("of a resource that is not read its type is kept") {
     const std::string text =
         R"({"entry":[{"resource":{"resourceType":"Claim","item":[{"item":{}}],"id":"1"}},

@@ -97,6 +97,12 @@ TEST_CASE("a jump ends where reading one character after the other does") {
         REQUIRE(fast.at == slow.at);
         REQUIRE((fast.reason == nullptr) == (slow.reason == nullptr));
         REQUIRE(fast.tooDeep == slow.tooDeep);
+        const Jump unchecked = jumpOver(opening, text.data(), end, levels, false);
+        if (fast.reason == nullptr) {
+            REQUIRE(unchecked.at == fast.at);
+            REQUIRE(unchecked.tooDeep == fast.tooDeep);
+            REQUIRE(unchecked.reason == nullptr);
+        }
         (fast.reason == nullptr && !fast.tooDeep ? sound : broken) += 1;
     }
     CHECK(sound > 10'000);
