@@ -33,8 +33,7 @@ public:
     /// How many strings were extracted.
     std::size_t read(const std::string& text, std::size_t capacity) {
         texts_.clear();
-        ondemand::document document =
-            parser_.iterate(simdjson::padded_string_view(text.data(), text.size(), capacity));
+        ondemand::document document = parser_.iterate(simdjson::padded_string_view(text.data(), text.size(), capacity));
         for (auto field : document.get_object()) {
             if (key(field) != "entry") continue;
             for (ondemand::object entry : field.value().get_array()) {
@@ -54,9 +53,7 @@ public:
 private:
     using Value = simdjson::simdjson_result<ondemand::value>;
 
-    static std::string_view key(simdjson::simdjson_result<ondemand::field>& field) {
-        return field.unescaped_key();
-    }
+    static std::string_view key(simdjson::simdjson_result<ondemand::field>& field) { return field.unescaped_key(); }
 
     void string(Value value) { texts_.push_back(value.get_string()); }
     void number(Value value) { texts_.push_back(value.raw_json_token()); }
@@ -340,15 +337,15 @@ fhir::Coverage coverage() {
 }
 
 fhir::Chart chartOf(std::string text) {
-    return fhir::readBundle(
-        std::make_shared<fhir::json::Document>(std::move(text), fhir::json::Selection::elements), coverage());
+    return fhir::readBundle(std::make_shared<fhir::json::Document>(std::move(text), fhir::json::Selection::elements),
+                            coverage());
 }
 
 /// Something that is done with the bytes of a chart; gives a number so that nothing is optimised away.
 struct Technique {
     const char* name;
     std::function<std::size_t(std::string&)> run;
-    double seconds = 0;               ///< of all charts, each at its best
+    double seconds = 0;          ///< of all charts, each at its best
     std::vector<double> best{};  ///< by chart
 };
 
@@ -356,8 +353,7 @@ std::vector<Technique> techniques() {
     static Extractor extractor;
     static std::string target;
     return {
-        {"simdjson",
-         [](std::string& text) { return extractor.read(text, text.capacity()); }},
+        {"simdjson", [](std::string& text) { return extractor.read(text, text.capacity()); }},
         {"parse",
          [](std::string& text) {
              const fhir::json::Document document(std::move(text), fhir::json::Selection::elements);
