@@ -7,10 +7,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -38,6 +40,7 @@ public:
     ChartCount run() {
         readAll(std::max<std::size_t>(1, source_.threads));
         clearProgress();
+        if (failure_ != nullptr) std::rethrow_exception(failure_);
         return count_;
     }
 
@@ -111,11 +114,20 @@ private:
         for (auto first = worked_.find(finishedUpTo_); first != worked_.end(); first = worked_.find(finishedUpTo_)) {
             const auto [origin, worked] = std::move(first->second);
             worked_.erase(first);
-            lock.unlock();
-            finish(origin, worked);
-            const bool goesOn = goOn_();
-            lock.lock();
-            goesOn_ = goesOn;
+            if (failure_ == nullptr) {
+                lock.unlock();
+                bool goesOn = false;
+                std::exception_ptr failure;
+                try {
+                    finish(origin, worked);
+                    goesOn = goOn_();
+                } catch (...) {
+                    failure = std::current_exception();
+                }
+                lock.lock();
+                goesOn_ = goesOn;
+                failure_ = failure;
+            }
             ++finishedUpTo_;
             changed_.notify_all();
         }
@@ -178,8 +190,9 @@ private:
     std::map<std::size_t, std::pair<std::string, Worked>> worked_;
     std::size_t next_ = 0;
     std::size_t finishedUpTo_ = 0;
-    bool finishing_ = false;  ///< some thread is in finish()
-    bool goesOn_ = true;      ///< what goOn_ said last
+    bool finishing_ = false;      ///< some thread is in finish()
+    bool goesOn_ = true;          ///< what goOn_ said last
+    std::exception_ptr failure_;  ///< of a finish(): nothing is finished any more
     bool done_ = false;
     ChartCount count_;
     bool progressShown_ = false;
@@ -202,7 +215,12 @@ ChartSource storedCharts(const ChartOptions& options) {
         const std::function<bool(Input)> taking = [&](Input input) { return goOn = take(std::move(input)); };
         for (const std::string& path : options.paths) {
             if (isBulkFolder(path)) {
-                readBulkFolder(path, {options.mostBytes, options.memoryBytes, options.coverage}, taking);
+                try {
+                    readBulkFolder(path, {options.mostBytes, options.memoryBytes, options.coverage}, taking);
+                } catch (const std::runtime_error& error) {
+                    // No room for the temporary file, say: this folder ends here, and the other paths go on.
+                    taking({{path, 0}, "", error.what(), {}});
+                }
             } else {
                 readInputs({path}, options.mostBytes, taking);
             }

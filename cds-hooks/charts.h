@@ -69,7 +69,7 @@ using Finish = std::function<void()>;
 /// whatever the number of threads. At most a few charts are held at a time. Stops when `goOn` says false.
 ///
 /// Inputs that cannot be read are counted and named on standard error, with their place and reason; the rest goes on.
-/// The same for a chart whose work throws.
+/// The same for a chart whose work throws. What a Finish throws ends the run and is thrown from here.
 ChartCount forEachChart(const ChartSource& source, const std::function<Finish(StoredChart)>& work,
                         const std::function<bool()>& goOn);
 

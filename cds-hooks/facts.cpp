@@ -158,15 +158,21 @@ std::string countsText(const Knowledge& knowledge, const std::vector<StatusCount
 int writeFacts(const Knowledge& knowledge, const FactsOptions& options) {
     if (std::filesystem::exists(options.output))
         throw std::runtime_error("--output: " + options.output.string() + ": is there already");
-    FactsFileWriter writer(options.output, knowledge, options.charts.day);
-    const ChartCount count = forEachChart(
-        storedCharts(options.charts),
-        [&](const StoredChart& stored) -> Finish {
-            const auto facts = std::make_shared<const ChartFacts>(factsOf(stored, knowledge.vocabulary));
-            return [&writer, facts] { writer.add(*facts); };
-        },
-        [] { return true; });
-    writer.finish(count);
+    ChartCount count;
+    try {
+        FactsFileWriter writer(options.output, knowledge, options.charts.day);
+        count = forEachChart(
+            storedCharts(options.charts),
+            [&](const StoredChart& stored) -> Finish {
+                const auto facts = std::make_shared<const ChartFacts>(factsOf(stored, knowledge.vocabulary));
+                return [&writer, facts] { writer.add(*facts); };
+            },
+            [] { return true; });
+        writer.finish(count);
+    } catch (const std::runtime_error& error) {
+        spdlog::error("{}: cannot be written: {}", options.output.string(), error.what());
+        return 3;
+    }
     writeManifest(options.output, knowledge, options.charts.day, options.charts.paths, count);
     return count.failed > 0 ? 3 : 0;
 }

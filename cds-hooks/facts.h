@@ -17,8 +17,8 @@ struct FactsOptions {
 };
 
 /// Writes the facts of stored charts into a file, with a manifest beside it. Inputs that cannot be read are counted and
-/// named as by replay. Returns the exit status of the output contract. Errors: std::runtime_error when the file cannot
-/// be written.
+/// named as by replay. Returns the exit status of the output contract, 3 also when the file cannot be written. Errors:
+/// std::runtime_error when it is there already.
 int writeFacts(const Knowledge& knowledge, const FactsOptions& options);
 
 struct FactsReplayOptions {

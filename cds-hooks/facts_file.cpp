@@ -130,7 +130,18 @@ std::string ColumnWriter::runs() const {
 FactsFileWriter::FactsFileWriter(fs::path file, const Knowledge& knowledge, const EvaluationDay& day,
                                  std::size_t chartsInBlock)
     : file_(std::move(file)), part_(file_.string() + ".part"), knowledge_(knowledge), chartsInBlock_(chartsInBlock) {
+    facts_.resize(knowledge.vocabulary.facts().size());
     fs::remove(part_);
+    try {
+        create(day);
+    } catch (...) {
+        database_.reset();
+        fs::remove(part_);
+        throw;
+    }
+}
+
+void FactsFileWriter::create(const EvaluationDay& day) {
     database_ = std::make_unique<sqlite::Connection>(part_.string());
     database_->run(R"sql(
         PRAGMA journal_mode = OFF;
@@ -150,16 +161,14 @@ FactsFileWriter::FactsFileWriter(fs::path file, const Knowledge& knowledge, cons
     say("format", formatName);
     say("program", programVersion());
     say("asOf", day.asOf ? day.asOf->text() : "latest");
-    for (const auto& [name, digest] : vocabularyFiles(knowledge))
+    for (const auto& [name, digest] : vocabularyFiles(knowledge_))
         sqlite::Statement(*database_, "INSERT INTO knowledge VALUES (?, ?)").text(name).text(digest).step();
-    facts_.resize(knowledge.vocabulary.facts().size());
 }
 
 FactsFileWriter::~FactsFileWriter() {
-    if (database_ == nullptr) return;
     database_.reset();
     std::error_code ignored;
-    fs::remove(part_, ignored);
+    fs::remove(part_, ignored);  // finish() has renamed it
 }
 
 void FactsFileWriter::add(const ChartFacts& chart) {

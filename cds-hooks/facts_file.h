@@ -64,6 +64,7 @@ public:
     void finish(const ChartCount& count);
 
 private:
+    void create(const EvaluationDay& day);
     void writeBlock();
 
     std::filesystem::path file_;

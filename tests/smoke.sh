@@ -38,6 +38,26 @@ gzip -c "$story" >"$work/chart.json.gz"
 status 0 "$program" replay "$work/chart.json.gz" --as-of 2025-11-13
 status 0 bash -c "'$program' replay - --as-of 2025-11-13 --format markdown <'$story'"
 
+# A disk that is full, here a limit on the size of files: it is said, what was written stays, and --resume ends with the
+# bytes of a run in one piece.
+for _ in $(seq 40); do tr -d '\n' <"$story" && echo; done >"$work/forty.ndjson"
+onFullDisk() { bash -c "trap '' XFSZ; ulimit -f 300; exec \"\$@\"" - "$@"; }
+status 0 "$program" replay "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/whole.ndjson"
+status 3 onFullDisk "$program" replay "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/full.ndjson"
+grep -q 'cannot be written' "$work/err" || fail "a full disk is not said"
+[ ! -e "$work/full.ndjson.manifest.json" ] || fail "a manifest stands beside what is not whole"
+status 0 "$program" replay "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/full.ndjson" --resume
+cmp -s "$work/whole.ndjson" "$work/full.ndjson" || fail "after a full disk --resume ends with other bytes"
+status 3 onFullDisk "$program" facts "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/full.facts"
+grep -q 'full.facts: cannot be written' "$work/err" || fail "a full disk is not said when facts are written"
+[ -z "$(find "$work" -name 'full.facts*')" ] || fail "facts that are not whole are left behind"
+
+# An amendment, from the facts of a cohort.
+status 0 "$program" facts "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/forty.facts"
+status 0 "$program" replay --facts "$work/forty.facts" --against "$work/whole.ndjson" --format table
+grep -q '^40 charts compared$' "$work/out" || fail "charts are not compared with an earlier output"
+status 2 "$program" replay --facts "$work/forty.facts" "$story"
+
 status 0 "$program" audit fixtures/patients/*/bundle.json --as-of latest
 grep -q 'facts of the trials have a usable value' "$work/out" || fail "the audit does not sum up"
 status 3 "$program" audit "$story" "$work/missing.json" --as-of latest --format json

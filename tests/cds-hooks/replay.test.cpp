@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -313,4 +314,34 @@ TEST_CASE("a replay that was interrupted goes on with its output, with the same 
     CHECK_EQ(strange.status, 2);
     CHECK(strange.says("charts.ndjson:7, which is not among these inputs; nothing was evaluated"));
     CHECK(support::readFile(output.string()) == whole);
+}
+
+TEST_CASE("what cannot be done with a chart that was read ends the run, in any number of threads") {
+    for (const std::size_t threads : {1U, 3U}) {
+        CAPTURE(threads);
+        cds_hooks::ChartOptions options;
+        options.paths = {"fixtures/patients"};
+        options.day.asOf = options.day.today = support::day("2025-11-13");
+        options.threads = threads;
+        std::size_t finished = 0;
+        std::string reason;
+        const Run run = support::logged([&](std::ostream&) {
+            try {
+                cds_hooks::forEachChart(
+                    cds_hooks::storedCharts(options),
+                    [&](const cds_hooks::StoredChart&) -> cds_hooks::Finish {
+                        return [&] {
+                            if (++finished == 5) throw std::runtime_error("no space left");
+                        };
+                    },
+                    [] { return true; });
+            } catch (const std::runtime_error& error) {
+                reason = error.what();
+            }
+            return 0;
+        });
+        CHECK(run.status == 0);
+        CHECK(reason == "no space left");
+        CHECK(finished == 5);
+    }
 }
