@@ -3,13 +3,18 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <istream>
 #include <map>
-#include <memory>
+#include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "cds-hooks/bulk_row.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/sqlite.h"
 #include "fhir/error.h"
@@ -30,20 +35,6 @@ bool isNdjson(std::string_view name) {
     return name.ends_with(".ndjson") || name.ends_with(".ndjson.gz");
 }
 
-/// The resource type that a file of an export is named after; empty when it is named after none that is read.
-std::string typeOfFile(const fs::path& file) {
-    const std::string name = file.filename().string();
-    if (!isNdjson(name)) return {};
-    for (std::size_t begin = 0; begin < name.size();) {
-        const std::size_t end = std::min(name.find('.', begin), name.size());
-        const std::string part = name.substr(begin, end - begin);
-        const bool isType = fhir::isReadType(part) && part != "Bundle" && part != "OperationOutcome";
-        if (isType) return part;
-        begin = end + 1;
-    }
-    return {};
-}
-
 std::vector<fs::path> filesIn(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code error;
@@ -54,43 +45,73 @@ std::vector<fs::path> filesIn(const fs::path& folder) {
     return files;
 }
 
-/// The id of the patient that a reference names; empty when it names none by an id.
-std::string_view patientId(std::string_view reference) {
-    reference = reference.substr(0, reference.find("/_history/"));
-    static constexpr std::string_view type = "Patient/";
-    static constexpr std::string_view urn = "urn:uuid:";
-    if (const auto at = reference.rfind(type); at != std::string_view::npos) return reference.substr(at + type.size());
-    if (reference.starts_with(urn)) return reference.substr(urn.size());
-    return reference.find('/') == std::string_view::npos ? reference : std::string_view();
-}
-
-/// The patient whom a broken line names; empty when it names none, or several.
-std::string patientInText(std::string_view text) {
-    static constexpr std::string_view type = "Patient/";
-    std::set<std::string> ids;
-    for (auto at = text.find(type); at != std::string_view::npos; at = text.find(type, at + 1)) {
-        const std::string_view rest = text.substr(at + type.size());
-        ids.insert(std::string(rest.substr(0, rest.find_first_of("\"/ ,}"))));
-    }
-    return ids.size() == 1 ? *ids.begin() : std::string();
-}
-
-class BulkFolder {
+/// A bulk export, put together by patient.
+class BulkExport {
 public:
-    BulkFolder(const fs::path& folder, const BulkFolderOptions& options, const std::function<bool(Input)>& take)
-        : folder_(folder), options_(options), take_(take) {
+    BulkExport(const BulkFolderOptions& options, const std::function<bool(Input)>& take)
+        : options_(options), take_(take) {
         database_.run("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE");
         database_.run("PRAGMA cache_size = -" + std::to_string(options.memoryBytes / 1024));
         database_.run(R"sql(
-            CREATE TABLE patient (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, file TEXT, line INTEGER);
+            CREATE TABLE patient (id TEXT PRIMARY KEY, number INTEGER, file TEXT, line INTEGER) WITHOUT ROWID;
             CREATE TABLE resource (number INTEGER PRIMARY KEY, patient TEXT, name TEXT, refers TEXT, text TEXT);
-            CREATE TABLE referenced (name TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
+            CREATE TABLE referenced (name TEXT PRIMARY KEY, number INTEGER, text TEXT) WITHOUT ROWID;
             CREATE TABLE broken (patient TEXT, type TEXT);
+            CREATE TABLE deleted (name TEXT, patient TEXT);
         )sql");
     }
 
-    void read() {
-        if (!load()) return;
+    /// Reads the files of a folder. False when no more is wanted.
+    bool read(const fs::path& folder) {
+        sqlite::Transaction transaction(database_);
+        Rows rows(database_);
+        bool goOn = true;
+        BulkLines lines(options_.mostBytes, [&](BulkRow row) { goOn = add(std::move(row), rows) && goOn; });
+        name_ = folder.string();
+        std::size_t rank = 0;
+        for (const fs::path& below : {fs::path(), fs::path("deleted"), fs::path("error")}) {
+            for (const fs::path& file : filesIn(folder / below)) {
+                const std::string type = typeOfFile(below / file.filename());
+                if (type.empty()) continue;
+                BulkRow whole{BulkRow::Kind::counted, {}, type};
+                whole.text = "0";  // the type has a file
+                if (type == "error") whole.kind = BulkRow::Kind::error, whole.name = file.string();
+                if (type == "error" ? fs::file_size(file) > 0 : type != "deleted") add(std::move(whole), rows);
+                if (type == "error") continue;
+                readInputs({file.string()}, options_.mostBytes, [&](Input input) {
+                    if (input.problem == "the file is empty") return true;  // a type without resources
+                    BulkRow line{BulkRow::Kind::line, {}, type, {}, rank, std::move(input.origin)};
+                    line.text = std::move(input.text);
+                    input.problem.empty() ? lines.read(std::move(line)) : lines.fail(std::move(line), input.problem);
+                    return goOn;
+                });
+                if (!goOn) return false;
+                ++rank;
+            }
+        }
+        lines.finish();
+        if (fs::exists(folder / "manifest.json")) {
+            BulkRow manifest{BulkRow::Kind::manifest};
+            manifest.text = readFile(folder / "manifest.json");
+            add(std::move(manifest), rows);
+        }
+        transaction.commit();
+        return goOn;
+    }
+
+    /// Reads rows. False when no more is wanted.
+    bool read(std::istream& stream) {
+        sqlite::Transaction transaction(database_);
+        Rows rows(database_);
+        for (std::string line; std::getline(stream, line);) {
+            if (!add(readRow(line), rows)) return false;
+        }
+        if (stream.bad()) throw std::runtime_error("standard input cannot be read");
+        transaction.commit();
+        return true;
+    }
+
+    void finish() {
         database_.run(
             "CREATE INDEX resource_patient ON resource (patient); CREATE INDEX broken_patient ON broken (patient)");
         remove();
@@ -100,102 +121,87 @@ public:
     }
 
 private:
+    /// What stores rows.
+    struct Rows {
+        explicit Rows(sqlite::Connection& database)
+            : resource(database, "INSERT INTO resource (number, patient, name, refers, text) VALUES (?, ?, ?, ?, ?)"),
+              // The first Patient of an id says where it stands, the last of two resources that are referred to counts.
+              patient(database,
+                      "INSERT INTO patient (id, number, file, line) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO "
+                      "UPDATE SET number = excluded.number, file = excluded.file, line = excluded.line "
+                      "WHERE excluded.number < number"),
+              referenced(database,
+                         "INSERT INTO referenced (name, number, text) VALUES (?, ?, ?) ON CONFLICT (name) DO "
+                         "UPDATE SET number = excluded.number, text = excluded.text "
+                         "WHERE excluded.number > number"),
+              broken(database, "INSERT INTO broken (patient, type) VALUES (?, ?)"),
+              deleted(database, "INSERT INTO deleted (name, patient) VALUES (?, ?)") {}
+
+        sqlite::Statement resource, patient, referenced, broken, deleted;
+    };
+
+    /// Where a line stands among all lines of the export.
+    static std::int64_t numberOf(const BulkRow& row) {
+        return (static_cast<std::int64_t>(row.rank) << 40) + static_cast<std::int64_t>(row.origin.line);
+    }
+
     /// False when no more is wanted.
-    bool load() {
-        sqlite::Transaction transaction(database_);
-        sqlite::Statement resource(database_, "INSERT INTO resource (patient, name, refers, text) VALUES (?, ?, ?, ?)");
-        sqlite::Statement patient(database_, "INSERT OR IGNORE INTO patient (id, file, line) VALUES (?, ?, ?)");
-        sqlite::Statement referenced(database_, "INSERT OR REPLACE INTO referenced (name, text) VALUES (?, ?)");
-        bool goOn = true;
-        for (const fs::path& file : filesIn(folder_)) {
-            const std::string type = typeOfFile(file);
-            if (type.empty()) continue;
-            lines_[type];  // the type has a file
-            readInputs({file.string()}, options_.mostBytes, [&](Input input) {
-                if (input.problem == "the file is empty") return true;  // a type without resources
-                if (!input.problem.empty() || !keep(input, type, resource, patient, referenced)) {
-                    noteBroken(input, type);
-                    goOn = take_(std::move(input));
+    bool add(BulkRow row, Rows& rows) {
+        switch (row.kind) {
+            case BulkRow::Kind::resource:
+                rows.resource.reset();
+                rows.resource.number(numberOf(row)).text(row.key).text(row.name).text(row.refers).text(row.text).step();
+                if (row.name.starts_with("Patient/")) {
+                    rows.patient.reset();
+                    rows.patient.text(row.key).number(numberOf(row)).text(row.origin.file);
+                    rows.patient.number(static_cast<std::int64_t>(row.origin.line)).step();
                 }
-                return goOn;
-            });
-            if (!goOn) break;
-        }
-        transaction.commit();
-        return goOn;
-    }
-
-    /// False, with its problem in the input, when a line is no resource of its type.
-    bool keep(Input& input, const std::string& type, sqlite::Statement& resource, sqlite::Statement& patient,
-              sqlite::Statement& referenced) {
-        try {
-            fhir::json::Limits limits;
-            limits.bytes = options_.mostBytes;
-            const Document document(input.text, fhir::json::Selection::elements, limits);
-            const Value root = document.root();
-            if (root["resourceType"].text() != type) throw fhir::Error("resourceType", "is not that of the file");
-            ++lines_[type];
-            const std::string name = type + '/' + std::string(root["id"].text());
-            if (fhir::isOneOf(fhir::referencedTypes, type)) {
-                referenced.reset();
-                referenced.text(name).text(input.text).step();
                 return true;
-            }
-            const std::string_view id =
-                type == "Patient" ? root["id"].text() : patientId(fhir::subjectOf(root)["reference"].text());
-            if (type == "Patient") {
-                if (id.empty()) throw fhir::Error("id", "is missing");
-                patient.reset();
-                patient.text(id).text(input.origin.file).number(static_cast<std::int64_t>(input.origin.line)).step();
-            }
-            std::string refers;
-            for (const std::string& each : fhir::referencesOf(root, {})) refers += each + '\n';
-            resource.reset();
-            resource.text(id).text(name).text(refers).text(input.text).step();
-            return true;
-        } catch (const fhir::Error& error) {
-            input.problem = error.what();
-            return false;
+            case BulkRow::Kind::referenced:
+                rows.referenced.reset();
+                rows.referenced.text(row.name).number(numberOf(row)).text(row.text).step();
+                return true;
+            case BulkRow::Kind::broken:
+                rows.broken.reset();
+                rows.broken.text(row.key).text(row.name).step();
+                return true;
+            case BulkRow::Kind::deleted:
+                rows.deleted.reset();
+                rows.deleted.text(row.name).text(row.key).step();
+                return true;
+            case BulkRow::Kind::counted:
+                lines_[row.name] += std::stoull(row.text);
+                return true;
+            case BulkRow::Kind::manifest:
+                manifest_ = std::move(row.text);
+                return true;
+            case BulkRow::Kind::error:
+                errors_.push_back(std::move(row.name));
+                return true;
+            case BulkRow::Kind::folder:
+                name_ = std::move(row.name);
+                return true;
+            case BulkRow::Kind::problem:
+                if (row.name != "deleted") return take_({std::move(row.origin), {}, std::move(row.text)});
+                spdlog::error("{}: {}", row.origin.text(), row.text);
+                return true;
+            case BulkRow::Kind::chart:
+                return take_({std::move(row.origin), std::move(row.text), {}});
+            case BulkRow::Kind::line:
+                break;
         }
+        throw std::runtime_error("a line of a bulk export has to be read by 'cd7match bulk lines' first");
     }
 
-    void noteBroken(const Input& input, const std::string& type) {
-        sqlite::Statement insert(database_, "INSERT INTO broken (patient, type) VALUES (?, ?)");
-        insert.text(patientInText(input.text)).text(type).step();
-        ++lines_[type];  // it is there, and counted as what the manifest counts
-    }
-
-    /// What "deleted/" names: Bundles of type transaction with an entry for each.
+    /// What "deleted/" names.
     void remove() {
-        const std::vector<fs::path> files = filesIn(folder_ / "deleted");
-        if (files.empty()) return;
+        sqlite::Statement any(database_, "SELECT 1 FROM deleted LIMIT 1");
+        if (!any.step()) return;
+        any.reset();
         database_.run("CREATE INDEX resource_name ON resource (name)");
-        sqlite::Statement resource(database_, "DELETE FROM resource WHERE name = ?");
-        sqlite::Statement patient(database_, "DELETE FROM patient WHERE id = ?");
-        sqlite::Statement referenced(database_, "DELETE FROM referenced WHERE name = ?");
-        for (const fs::path& file : files) {
-            readInputs({file.string()}, options_.mostBytes, [&](const Input& input) {
-                if (input.problem == "the file is empty") return true;
-                try {
-                    if (!input.problem.empty()) throw fhir::Error("", input.problem);
-                    const Document document(input.text);
-                    for (const Value entry : document.root()["entry"].items()) {
-                        if (entry["request"]["method"].text() != "DELETE") continue;
-                        const std::string_view name = entry["request"]["url"].text();
-                        for (sqlite::Statement* each : {&resource, &referenced}) {
-                            each->reset();
-                            each->text(name).step();
-                        }
-                        if (!name.starts_with("Patient/")) continue;
-                        patient.reset();
-                        patient.text(patientId(name)).step();
-                    }
-                } catch (const fhir::Error& error) {
-                    spdlog::error("{}: {}", input.origin.text(), error.what());
-                }
-                return true;
-            });
-        }
+        database_.run("DELETE FROM resource WHERE name IN (SELECT name FROM deleted)");
+        database_.run("DELETE FROM referenced WHERE name IN (SELECT name FROM deleted)");
+        database_.run("DELETE FROM patient WHERE id IN (SELECT patient FROM deleted WHERE patient <> '')");
     }
 
     void cover() {
@@ -212,23 +218,19 @@ private:
             if (hasManifest && coverage_.of(type) == Covered::undeclared) coverage_.set(type, Covered::completely);
             if (!announced.contains(type) || lines->second == announced[type]) continue;
             spdlog::error("{}: the files of {} hold {} lines, and the manifest says {}: the type is partly covered",
-                          folder_.string(), type, lines->second, announced[type]);
+                          name_, type, lines->second, announced[type]);
             coverage_.limitToPartly(type);
         }
-        for (const fs::path& file : filesIn(folder_ / "error")) {
-            if (fs::file_size(file) == 0) continue;
-            spdlog::error("{}: the server could not export everything: every type is partly covered", file.string());
-            coverage_.limitToPartly();
-            return;
-        }
+        if (errors_.empty()) return;
+        spdlog::error("{}: the server could not export everything: every type is partly covered", errors_.front());
+        coverage_.limitToPartly();
     }
 
     /// How many lines the manifest announces of a type, where it does. False when there is none.
     bool readManifest(std::map<std::string, std::size_t>& announced) const {
-        const fs::path file = folder_ / "manifest.json";
-        if (!fs::exists(file)) return false;
+        if (!manifest_) return false;
         try {
-            const Document document(readFile(file));
+            const Document document(*manifest_);
             std::set<std::string> uncounted;
             for (const Value each : document.root()["output"].items()) {
                 const std::string type(each["type"].text());
@@ -241,7 +243,7 @@ private:
             for (const std::string& type : uncounted) announced.erase(type);
             return document.root()["output"].isArray();
         } catch (const fhir::Error& error) {
-            spdlog::error("{}: {}", file.string(), error.what());
+            spdlog::error("{}/manifest.json: {}", name_, error.what());
             return false;
         }
     }
@@ -250,7 +252,7 @@ private:
         sqlite::Statement count(database_,
                                 "SELECT COUNT(*) FROM resource WHERE patient NOT IN (SELECT id FROM patient)");
         if (count.step() && count.integer(0) > 0)
-            spdlog::warn("{}: {} resources belong to no Patient of this folder", folder_.string(), count.integer(0));
+            spdlog::warn("{}: {} resources belong to no Patient of this folder", name_, count.integer(0));
     }
 
     void handOut() {
@@ -276,7 +278,7 @@ private:
                 add(resources.column(0));
                 const std::string refers = resources.column(1);
                 for (std::size_t begin = 0; begin < refers.size();) {
-                    const std::size_t end = refers.find('\n', begin);
+                    const std::size_t end = std::min(refers.find(' ', begin), refers.size());
                     names.insert(refers.substr(begin, end - begin));
                     begin = end + 1;
                 }
@@ -294,25 +296,50 @@ private:
         }
     }
 
-    fs::path folder_;
     const BulkFolderOptions& options_;
     const std::function<bool(Input)>& take_;
     sqlite::Connection database_{""};
+    std::string name_;  ///< of the folder
+    std::optional<std::string> manifest_;
+    std::vector<std::string> errors_;           ///< files of "error/" that hold something
     std::map<std::string, std::size_t> lines_;  ///< by type, of those that have a file
     fhir::Coverage coverage_;
 };
 
 }  // namespace
 
+std::string typeOfFile(const fs::path& file) {
+    const std::string name = file.filename().string();
+    if (!isNdjson(name)) return {};
+    const fs::path folder = file.parent_path();
+    if (folder == "deleted" || folder == "error") return folder.string();
+    if (!folder.empty()) return {};
+    for (std::size_t begin = 0; begin < name.size();) {
+        const std::size_t end = std::min(name.find('.', begin), name.size());
+        const std::string part = name.substr(begin, end - begin);
+        const bool isType = fhir::isReadType(part) && part != "Bundle" && part != "OperationOutcome";
+        if (isType) return part;
+        begin = end + 1;
+    }
+    return {};
+}
+
 bool isBulkFolder(const fs::path& folder) {
     std::error_code error;
     if (!fs::is_directory(folder, error)) return false;
     const std::vector<fs::path> files = filesIn(folder);
-    return std::any_of(files.begin(), files.end(), [](const fs::path& file) { return typeOfFile(file) == "Patient"; });
+    return std::any_of(files.begin(), files.end(),
+                       [](const fs::path& file) { return typeOfFile(file.filename()) == "Patient"; });
 }
 
 void readBulkFolder(const fs::path& folder, const BulkFolderOptions& options, const std::function<bool(Input)>& take) {
-    BulkFolder(folder, options, take).read();
+    BulkExport exported(options, take);
+    if (exported.read(folder)) exported.finish();
+}
+
+void readBulkRows(std::istream& rows, const BulkFolderOptions& options, const std::function<bool(Input)>& take) {
+    BulkExport exported(options, take);
+    if (exported.read(rows)) exported.finish();
 }
 
 }  // namespace cds_hooks

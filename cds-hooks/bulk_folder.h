@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <iosfwd>
+#include <string>
 
 #include "cds-hooks/input.h"
 #include "fhir/bundle.h"
@@ -15,6 +17,10 @@ struct BulkFolderOptions {
     std::size_t memoryBytes = std::size_t{256} << 20;  ///< about so much is held while resources are put together
     fhir::Coverage coverage;                           ///< of types that the manifest does not decide
 };
+
+/// The resource type that a file of an export is named after ("Patient.000.ndjson", "1.Patient.ndjson", also packed),
+/// or its folder, when that is "deleted" or "error"; empty when nothing is read from it. A path below the export.
+std::string typeOfFile(const std::filesystem::path& file);
 
 /// Whether a folder holds NDJSON by resource type: "Patient.000.ndjson", "1.Patient.ndjson", also packed.
 bool isBulkFolder(const std::filesystem::path& folder);
@@ -30,5 +36,9 @@ bool isBulkFolder(const std::filesystem::path& folder);
 /// written.
 void readBulkFolder(const std::filesystem::path& folder, const BulkFolderOptions& options,
                     const std::function<bool(Input)>& take);
+
+/// The same for rows of an export (cds-hooks/bulk_row.h), of which those of one key, and those without one, are all
+/// here. A chart among them is handed out as it is. Errors: std::runtime_error also for what is no row.
+void readBulkRows(std::istream& rows, const BulkFolderOptions& options, const std::function<bool(Input)>& take);
 
 }  // namespace cds_hooks

@@ -202,6 +202,15 @@ private:
 
 }  // namespace
 
+std::int64_t secondsSince1970() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch().count();
+}
+
+fhir::Date today() {
+    const auto day = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+    return fhir::Date::ofDays(static_cast<std::int32_t>(day.time_since_epoch().count()));
+}
+
 fhir::Date EvaluationDay::of(const fhir::Chart& chart) const {
     return asOf ? *asOf : mapping::latestDate(chart, today).value_or(today);
 }
@@ -213,10 +222,12 @@ ChartSource storedCharts(const ChartOptions& options) {
     source.inputs = [options](const std::function<bool(Input)>& take) {
         bool goOn = true;
         const std::function<bool(Input)> taking = [&](Input input) { return goOn = take(std::move(input)); };
+        const BulkFolderOptions bulk{options.mostBytes, options.memoryBytes, options.coverage};
+        if (options.rows != nullptr) return readBulkRows(*options.rows, bulk, taking);
         for (const std::string& path : options.paths) {
             if (isBulkFolder(path)) {
                 try {
-                    readBulkFolder(path, {options.mostBytes, options.memoryBytes, options.coverage}, taking);
+                    readBulkFolder(path, bulk, taking);
                 } catch (const std::runtime_error& error) {
                     // No room for the temporary file, say: this folder ends here, and the other paths go on.
                     taking({{path, 0}, "", error.what(), {}});

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +14,10 @@
 #include "fhir/date.h"
 
 namespace cds_hooks {
+
+/// What time it is, and the current day in UTC. The edge of the program asks; nothing inside it does.
+std::int64_t secondsSince1970();
+fhir::Date today();
 
 /// The day on which charts are evaluated.
 struct EvaluationDay {
@@ -24,6 +30,8 @@ struct EvaluationDay {
 /// Which stored charts are read, and how.
 struct ChartOptions {
     std::vector<std::string> paths;
+    std::istream* rows =
+        nullptr;  ///< instead of paths: one partition of a bulk export, shuffled (cds-hooks/bulk_row.h)
     EvaluationDay day;
     fhir::Coverage coverage;
     std::size_t threads = 1;

@@ -19,21 +19,26 @@
 #include <vector>
 
 #include "cds-hooks/audit.h"
-#include "cds-hooks/configuration.h"
+#include "cds-hooks/bulk_folder.h"
+#include "cds-hooks/bulk_row.h"
 #include "cds-hooks/ehr.h"
 #include "cds-hooks/facts.h"
-#include "cds-hooks/feedback.h"
 #include "cds-hooks/knowledge.h"
 #include "cds-hooks/questionnaire.h"
 #include "cds-hooks/replay.h"
-#include "cds-hooks/screen.h"
 #include "cds-hooks/screening.h"
-#include "cds-hooks/serve.h"
-#include "cds-hooks/store.h"
 #include "fhir/bundle.h"
 #include "fhir/error.h"
 #include "mapping/fact.h"
 #include "rules/evaluate.h"
+
+#ifndef CD7MATCH_PORTABLE  // what needs a network, and its libraries
+#include "cds-hooks/configuration.h"
+#include "cds-hooks/feedback.h"
+#include "cds-hooks/screen.h"
+#include "cds-hooks/serve.h"
+#include "cds-hooks/store.h"
+#endif
 
 namespace {
 
@@ -149,6 +154,7 @@ bool isSound(const cds_hooks::ReplayOptions& options) {
     return problems.empty();
 }
 
+#ifndef CD7MATCH_PORTABLE
 /// What `screen` is asked for on the command line.
 struct ScreenWords {
     cds_hooks::ScreenOptions options;
@@ -241,6 +247,8 @@ struct ScreenWords {
         return problems.empty();
     }
 };
+
+#endif
 
 int checkTrials(const std::string& folder, const std::vector<std::string>& paths) {
     std::vector<cds_hooks::KnowledgeFile> files =
@@ -343,7 +351,11 @@ int printQuestionnaire(const cds_hooks::Knowledge& knowledge, const FormOptions&
 int run(int argc, char** argv) {
     CLI::App app{
         "cd7match: which of the CD7-directed CAR-T and CAR-NK trials may this patient enter, why, and what is "
-        "missing? A screening aid for professionals; it never decides."};
+        "missing? A screening aid for professionals; it never decides."
+#ifdef CD7MATCH_PORTABLE
+        " This is the portable build: it has not serve, screen and feedback, which need a network."
+#endif
+    };
     app.require_subcommand(0, 1);
     app.fallthrough();
     app.footer(
@@ -351,8 +363,10 @@ int run(int argc, char** argv) {
         "  cd7match replay charts/ --covers Condition,Observation\n"
         "  cd7match replay charts.ndjson.gz --format ndjson > screened.ndjson\n"
         "  cd7match replay chart.json --explain NCT07109518.inc.09a\n"
+#ifndef CD7MATCH_PORTABLE
         "  cd7match serve --port 8080\n"
         "  cd7match screen --server http://localhost:8080/fhir --disease\n"
+#endif
         "  cd7match trials questionnaire NCT07117305 --chart chart.json\n"
         "  cd7match trials check rules/trials/NCT07109518.json\n"
         "  cd7match audit charts/ --as-of latest\n"
@@ -447,6 +461,26 @@ int run(int argc, char** argv) {
         "  cd7match replay --facts cohort.facts\n"
         "  cd7match --knowledge amended/ replay --facts cohort.facts --against last-night.ndjson");
 
+    bool readsRows = false;
+    replay->add_flag("--rows", readsRows,
+                     "Standard input (-) is one partition of a bulk export that a cluster has shuffled: rows of "
+                     "'bulk lines' (deploy/spark/README.md)");
+
+    CLI::App* bulk = app.add_subcommand("bulk", "What a cluster asks of the files of a bulk export (deploy/spark)");
+    bulk->require_subcommand(1);
+    CLI::App* bulkFiles = bulk->add_subcommand(
+        "files", "Print the type of each file that is read, and its name, of names on standard input");
+    CLI::App* bulkLines = bulk->add_subcommand(
+        "lines", "Read lines of files as rows, and print rows that say which patient each is about");
+    bulkLines->add_option("--max-size", mostMegabytes, "Largest line, in MiB")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1024));
+    bulk->footer(
+        "Example:\n"
+        "  ls export | cd7match bulk files\n"
+        "A row is a line of text: key, kind, name, refers, rank, file, line, offset, text, with tabs between.");
+
+#ifndef CD7MATCH_PORTABLE
     CLI::App* screen =
         app.add_subcommand("screen", "Read patients from a FHIR server and evaluate them as replay does");
     ScreenWords screening;
@@ -454,6 +488,7 @@ int run(int argc, char** argv) {
     words.addTo(*screen);
     screen->add_option("--as-of", asOf, "The day of the evaluation: YYYY-MM-DD, today, or latest")
         ->capture_default_str();
+#endif
 
     CLI::App* audit = app.add_subcommand(
         "audit", "Say how well the data of a site is understood: facts, codes, units, and codes that are not mapped");
@@ -468,6 +503,7 @@ int run(int argc, char** argv) {
         "  cd7match audit export.ndjson.gz --as-of latest --format json > audit.json\n"
         "  cd7match audit charts/ --as-of latest --site site.json    # what the overlay leaves open");
 
+#ifndef CD7MATCH_PORTABLE
     CLI::App* serve = app.add_subcommand("serve", "Answer CDS Hooks: GET /cds-services, POST /cds-services/cd7-trials");
     cds_hooks::Configuration configuration;
     configuration.addTo(*serve);
@@ -494,6 +530,7 @@ int run(int argc, char** argv) {
     feedback->add_option("--format", feedbackFormat, "table or csv")
         ->capture_default_str()
         ->check(CLI::IsMember({"table", "csv"}));
+#endif
 
     CLI::App* ehr = app.add_subcommand(
         "ehr-table", "Print what an analyst types into an EHR that does not read discovery, as Markdown tables");
@@ -531,6 +568,18 @@ int run(int argc, char** argv) {
             return usageOrKnowledgeError;
         }
         if (check->parsed()) return checkTrials(knowledgeFolder, checked);
+        if (bulkFiles->parsed()) {
+            for (std::string name; std::getline(std::cin, name);) {
+                const std::string type = cds_hooks::typeOfFile(name);
+                if (!type.empty()) std::cout << type << '\t' << name << '\n';
+            }
+            return 0;
+        }
+        if (bulkLines->parsed()) {
+            cds_hooks::readBulkLines(std::cin, mostMegabytes << 20U, std::cout);
+            return 0;
+        }
+#ifndef CD7MATCH_PORTABLE
         if (serve->parsed()) {
             const std::vector<mapping::Problem> problems = configuration.problems();
             for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
@@ -543,6 +592,7 @@ int run(int argc, char** argv) {
                 return 0;
             }
         }
+#endif
         auto knowledge = checkSite->parsed() ? readKnowledge(knowledgeFolder, checkedSite, cds_hooks::today())
                                              : readKnowledge(knowledgeFolder, site);
         if (!knowledge) return usageOrKnowledgeError;
@@ -553,6 +603,12 @@ int run(int argc, char** argv) {
         }
         if (checkSite->parsed()) return describeSite(*knowledge);
         if (list->parsed()) return listTrials(*knowledge);
+        if (ehr->parsed()) {
+            std::cout << cds_hooks::ehrTable(*knowledge, baseUrl);
+            return 0;
+        }
+        if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
+#ifndef CD7MATCH_PORTABLE
         if (feedback->parsed()) {
             const auto from = readAsOf(since);
             const auto to = readAsOf(until);
@@ -565,11 +621,6 @@ int run(int argc, char** argv) {
             std::cout << (feedbackFormat == "csv" ? cds_hooks::feedbackCsv(rows) : cds_hooks::feedbackTable(rows));
             return 0;
         }
-        if (ehr->parsed()) {
-            std::cout << cds_hooks::ehrTable(*knowledge, baseUrl);
-            return 0;
-        }
-        if (questionnaire->parsed()) return printQuestionnaire(*knowledge, form);
         if (serve->parsed()) {
             bool isFirst = true;
             const auto load = [&](const cds_hooks::Lasting& lasting) -> std::optional<cds_hooks::Served> {
@@ -583,8 +634,10 @@ int run(int argc, char** argv) {
             };
             return cds_hooks::serve(load, configuration.options());
         }
+#endif
         const bool terminal = isatty(STDOUT_FILENO) == 1;
         const cds_hooks::EvaluationDay day{readAsOf(asOf), cds_hooks::today()};
+#ifndef CD7MATCH_PORTABLE
         if (screen->parsed()) {
             cds_hooks::ScreenOptions& options = screening.options;
             options.report = words.options(terminal && options.output.empty());
@@ -595,8 +648,12 @@ int run(int argc, char** argv) {
                 return usageOrKnowledgeError;
             return cds_hooks::screenServer(*knowledge, options, std::cout);
         }
+#endif
         cds_hooks::ChartOptions charts;
         charts.paths = paths;
+        if (readsRows && paths != std::vector<std::string>{"-"})
+            throw CLI::ValidationError("--rows", "are read from standard input alone: -");
+        if (readsRows) charts.rows = &std::cin;
         charts.day = day;
         charts.coverage = readCoverage(covers, knowledge->vocabulary);
         charts.threads = threads;

@@ -191,7 +191,7 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
     Reported reported = reportAll(knowledge, options.report, source, options.output.empty() ? out : file);
     if (resumed) resumed->addTo(reported.count);
     const std::vector<std::string>& paths = options.charts.paths;
-    const bool isBulk = std::any_of(paths.begin(), paths.end(), isBulkFolder);
+    const bool isBulk = options.charts.rows != nullptr || std::any_of(paths.begin(), paths.end(), isBulkFolder);
     if (reported.notCovered && !isBulk && options.charts.coverage.of("Condition") == fhir::Covered::undeclared)
         spdlog::warn(
             "history could not be decided: say with --covers which resource types these charts hold completely");

@@ -10,21 +10,13 @@
 #include <memory>
 #include <utility>
 
+#include "cds-hooks/charts.h"
 #include "cds-hooks/listener.h"
 #include "cds-hooks/screening.h"
 #include "fhir/client.h"
 #include "fhir/error.h"
 
 namespace cds_hooks {
-
-std::int64_t secondsSince1970() {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    return seconds.time_since_epoch().count();
-}
-
-fhir::Date today() {
-    return fhir::Date::ofDays(static_cast<std::int32_t>(secondsSince1970() / secondsPerDay));
-}
 
 namespace {
 

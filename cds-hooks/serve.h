@@ -22,10 +22,6 @@ struct ServeOptions {
     std::string throttleSecret;  ///< file with at least Throttle::shortestSecret bytes
 };
 
-/// What time it is, and the current day in UTC. The edge of the program asks; nothing inside it does.
-std::int64_t secondsSince1970();
-fhir::Date today();
-
 /// What stays while the rest is exchanged: the memory for tokens, and the counters.
 struct Lasting {
     Remember remember;

@@ -58,6 +58,13 @@ status 0 "$program" replay --facts "$work/forty.facts" --against "$work/whole.nd
 grep -q '^40 charts compared$' "$work/out" || fail "charts are not compared with an earlier output"
 status 2 "$program" replay --facts "$work/forty.facts" "$story"
 
+status 0 bash -c "printf 'Patient.0.ndjson\nlog.ndjson\n' | '$program' bulk files"
+[ "$(cat "$work/out")" = "Patient	Patient.0.ndjson" ] || fail "the files of an export are not known by their names"
+status 0 bash -c "printf '\tline\tPatient\t\t0\tPatient.0.ndjson\t1\t0\t{\"resourceType\":\"Patient\",\"id\":\"a\"}\n' | '$program' bulk lines |
+    '$program' replay - --rows --as-of 2025-11-13"
+grep -q '"source":{"file":"Patient.0.ndjson","line":1}' "$work/out" || fail "rows are not replayed"
+status 2 bash -c "echo '{}' | '$program' bulk lines"
+status 2 "$program" replay "$story" --rows
 status 0 "$program" audit fixtures/patients/*/bundle.json --as-of latest
 grep -q 'facts of the trials have a usable value' "$work/out" || fail "the audit does not sum up"
 status 3 "$program" audit "$story" "$work/missing.json" --as-of latest --format json
