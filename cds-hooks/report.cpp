@@ -120,13 +120,19 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
     if (outcome.wouldBe) writer.member("wouldBe", rules::word(*outcome.wouldBe));
     if (outcome.truth == rules::Truth::Unknown) {
         std::vector<std::string_view> missing;
+        std::vector<mapping::Basis> reasons;  // of each
         std::vector<std::string_view> asks;
         const auto addOnce = [](std::vector<std::string_view>& list, std::string_view text) {
-            if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+            const auto known = std::find(list.begin(), list.end(), text);
+            if (known != list.end()) return static_cast<std::size_t>(known - list.begin());
+            list.push_back(text);
+            return list.size() - 1;
         };
         for (const rules::Open& open : outcome.open) {
             if (open.question().empty()) {
-                addOnce(missing, open.fact->name);
+                const std::size_t at = addOnce(missing, open.fact->name);
+                reasons.resize(missing.size(), open.basis);
+                reasons[at] = std::max(reasons[at], open.basis);
             } else {
                 addOnce(asks, open.question());
             }
@@ -136,6 +142,14 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
             writer.name(name).beginArray();
             for (const std::string_view text : *list) writer.string(text);
             writer.endArray();
+        }
+        if (std::any_of(reasons.begin(), reasons.end(),
+                        [&](mapping::Basis reason) { return reason != outcome.basis; })) {
+            writer.name("reasons").beginObject();
+            for (std::size_t i = 0; i < missing.size(); ++i) {
+                if (reasons[i] != outcome.basis) writer.member(missing[i], mapping::word(reasons[i]));
+            }
+            writer.endObject();
         }
     }
     writer.name("evidence").beginArray();
