@@ -111,6 +111,7 @@ struct ReportWords {
     std::string format;
     std::vector<std::string> trials;
     std::string explain;
+    cds_hooks::CohortOptions cohort;
 
     void addTo(CLI::App& command) {
         command.add_option("--format", format, "table, markdown or ndjson (default: table on a terminal, else ndjson)")
@@ -120,14 +121,35 @@ struct ReportWords {
             ->allow_extra_args(false);
         command.add_option("--explain", explain,
                            "Explain one criterion down to the resources: inc.09a, or NCT07109518.inc.09a");
+        command.add_flag("--summary", cohort.summary,
+                         "Print a summary of all charts on standard output instead of a report of each; with --output "
+                         "beside the file");
+        command.add_option("--report", cohort.page,
+                           "File for the same, with the worklists, as a page of HTML that stands alone; holds patient "
+                           "data");
+        command
+            .add_option("--worklist", cohort.most,
+                        "Patients of each trial that the page names, those with the least missing first; the rest is "
+                        "counted")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 100'000));
     }
 
-    cds_hooks::ReportOptions options(bool isTerminal) const {
+    /// False with a message when standard output would be given two things.
+    bool isSound(bool hasOutput) const {
+        if (!cohort.summary || format.empty() || hasOutput) return true;
+        spdlog::error(
+            "--summary: is printed instead of a report of each chart; leave out --format, or give --output for NDJSON");
+        return false;
+    }
+
+    cds_hooks::ReportOptions options(bool isTerminal, bool hasOutput) const {
         using cds_hooks::Format;
-        const Format chosen = format == "ndjson" || (format.empty() && !isTerminal) ? Format::ndjson
-                              : format == "markdown"                                ? Format::markdown
-                                                                                    : Format::table;
-        return {chosen, explain};
+        const Format chosen = cohort.summary && !hasOutput                            ? Format::none
+                              : format == "ndjson" || (format.empty() && !isTerminal) ? Format::ndjson
+                              : format == "markdown"                                  ? Format::markdown
+                                                                                      : Format::table;
+        return {chosen, explain, {}, cohort};
     }
 };
 
@@ -442,13 +464,24 @@ int run(int argc, char** argv) {
                          "Evaluate the trials over a file of `cd7match facts` instead of charts: status and deciding "
                          "criteria, without evidence")
             ->check(CLI::ExistingFile)
-            ->excludes(replayed);
+            ->excludes(replayed)
+            ->excludes(replay->get_option("--summary"))
+            ->excludes(replay->get_option("--report"));
     std::string against;
     replay
         ->add_option("--against", against,
                      "With --facts: an earlier output; print who moved, from where to where and by which criteria")
         ->check(CLI::ExistingFile)
         ->needs(facts);
+    replay->footer(
+        "Examples:\n"
+        "  cd7match replay charts/ --covers Condition,Observation\n"
+        "  cd7match replay charts.ndjson.gz --output screened.ndjson --summary --report morning.html\n"
+        "  cd7match replay charts.ndjson.gz --output screened.ndjson --resume --report morning.html  # what stands "
+        "there\n"
+        "                                                              # is counted and not evaluated again\n"
+        "  cd7match replay charts/ --summary                                 # the numbers alone, and no patient\n"
+        "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
 
     CLI::App* writingFacts = app.add_subcommand(
         "facts", "Write the facts of stored charts into one file, over which replay --facts evaluates any trial files");
@@ -640,10 +673,10 @@ int run(int argc, char** argv) {
 #ifndef CD7MATCH_PORTABLE
         if (screen->parsed()) {
             cds_hooks::ScreenOptions& options = screening.options;
-            options.report = words.options(terminal && options.output.empty());
+            options.report = words.options(terminal && options.output.empty(), !options.output.empty());
             options.day = day;
             options.progress = isatty(STDERR_FILENO) == 1;
-            if (!screening.read() || !keepTrials(*knowledge, words.trials) ||
+            if (!screening.read() || !words.isSound(!options.output.empty()) || !keepTrials(*knowledge, words.trials) ||
                 !knowsCriterion(*knowledge, words.explain))
                 return usageOrKnowledgeError;
             return cds_hooks::screenServer(*knowledge, options, std::cout);
@@ -666,14 +699,15 @@ int run(int argc, char** argv) {
         if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))
             return usageOrKnowledgeError;
         if (!factsFile.empty()) {
-            const cds_hooks::ReportOptions report = words.options(terminal && replayOutput.empty());
+            const cds_hooks::ReportOptions report =
+                words.options(terminal && replayOutput.empty(), !replayOutput.empty());
             return cds_hooks::replayFacts(*knowledge, {factsFile, replayOutput, against, report.format, threads},
                                           std::cout);
         }
         if (paths.empty()) throw CLI::RequiredError("path, or --facts,");
-        const cds_hooks::ReplayOptions replaying{charts, words.options(terminal && replayOutput.empty()), replayOutput,
-                                                 resume};
-        if (!isSound(replaying)) return usageOrKnowledgeError;
+        const cds_hooks::ReplayOptions replaying{
+            charts, words.options(terminal && replayOutput.empty(), !replayOutput.empty()), replayOutput, resume};
+        if (!words.isSound(!replayOutput.empty()) || !isSound(replaying)) return usageOrKnowledgeError;
         return cds_hooks::replay(*knowledge, replaying, std::cout);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error, std::cout, std::cerr);

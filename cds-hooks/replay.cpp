@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cds-hooks/bulk_folder.h"
+#include "cds-hooks/cohort_page.h"
 #include "cds-hooks/explain.h"
 #include "cds-hooks/output.h"
 #include "cds-hooks/report.h"
@@ -27,6 +28,7 @@ struct Replayed {
     bool notCovered = false;
     std::vector<Unlock> unlocks;
     std::vector<Candidate> candidates;
+    CohortChart cohort;
 };
 
 Candidate candidateOf(const Screening& screening, const rules::Evaluation& evaluation) {
@@ -49,7 +51,8 @@ bool restsOnCoverage(const Screening& screening) {
     return false;
 }
 
-Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, StoredChart stored) {
+Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, StoredChart stored,
+                   const CohortSummary* summary) {
     const Screening screening = screen(knowledge, std::move(stored.chart), stored.asOf);
     Replayed replayed;
     replayed.notCovered = restsOnCoverage(screening);
@@ -73,38 +76,36 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
         case Format::markdown:
             replayed.text = markdownText(screening, stored.origin) + '\n';
             break;
+        case Format::none:
+            break;
     }
+    if (summary != nullptr)
+        replayed.cohort =
+            summary->of(screening, stored.origin, options.format == Format::ndjson ? replayed.text : std::string());
     return replayed;
 }
 
-/// What came of a report.
-struct Reported {
-    ChartCount count;
-    bool notCovered = false;  ///< a verdict waits for what was not read
-    bool isWritten = true;
-
-    int status() const { return count.failed > 0 || !isWritten ? 3 : 0; }
-};
-
 Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source,
-                   std::ostream& out) {
+                   std::ostream& out, CohortSummary* summary) {
     Reported reported;
     UnlockTally tally;
     reported.count = forEachChart(
         source,
         [&](StoredChart stored) -> Finish {
-            const auto replayed = std::make_shared<Replayed>(reportOne(knowledge, options, std::move(stored)));
+            const auto replayed = std::make_shared<Replayed>(reportOne(knowledge, options, std::move(stored), summary));
             return [&, replayed] {
                 reported.notCovered = reported.notCovered || replayed->notCovered;
                 out << replayed->text;
                 if (source.total > 0) out.flush();  // what a server was asked for is not asked for again
                 tally.add(replayed->unlocks);
+                if (summary != nullptr) summary->add(std::move(replayed->cohort));
                 for (const Candidate& candidate : replayed->candidates) options.onCandidate(candidate);
             };
         },
         [&] { return static_cast<bool>(out); });
     // The lines of NDJSON are one patient each, and carry their own.
-    const bool hasTally = options.format != Format::ndjson && options.explain.empty() && !tally.rows().empty();
+    const bool hasTally = options.format != Format::ndjson && options.format != Format::none &&
+                          options.explain.empty() && !tally.rows().empty();
     if (reported.count.read > 1 && hasTally) out << tallyText(tally, options.format == Format::markdown);
     out.flush();
     reported.isWritten = static_cast<bool>(out);
@@ -115,11 +116,13 @@ Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, con
 /// Leaves out the inputs up to the one that the last line of an earlier run came from.
 class Resumed {
 public:
-    Resumed(const ReplayOptions& options, const Knowledge& knowledge) : output_(options.output) {
+    Resumed(const ReplayOptions& options, const Knowledge& knowledge, CohortSummary* summary)
+        : output_(options.output) {
         const EarlierOutput earlier(output_, knowledge, options.charts.day, [&](fhir::json::Value line) {
             const fhir::json::Value source = line["source"];
             last_.file = source["file"].text();
             last_.line = source["line"].isNumber() ? std::stoull(std::string(source["line"].text())) : 0;
+            if (summary != nullptr) summary->add(summary->of(line));
             return std::string();
         });
         lines_ = earlier.lines();
@@ -161,6 +164,14 @@ private:
 std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& output, bool resume,
                                                const ReportOptions& report) {
     std::vector<mapping::Problem> problems;
+    if (report.cohort.isWanted() && !report.explain.empty())
+        problems.push_back({"--explain", "does not go with --summary and --report"});
+    if (const std::filesystem::path& page = report.cohort.page; !page.empty()) {
+        const std::filesystem::path folder = page.has_parent_path() ? page.parent_path() : ".";
+        if (std::filesystem::is_directory(page) || !std::filesystem::is_directory(folder))
+            problems.push_back({"--report", page.string() + ": no file can be written there"});
+        if (page == output) problems.push_back({"--report", "is the file of --output as well"});
+    }
     if (output.empty()) {
         if (resume) problems.push_back({"--resume", "needs --output, the file to go on with"});
         return problems;
@@ -172,23 +183,48 @@ std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& outp
     return problems;
 }
 
-int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out) {
-    return reportAll(knowledge, options, source, out).status();
+Reported report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out,
+                CohortSummary* summary) {
+    return reportAll(knowledge, options, source, out, summary);
+}
+
+bool writeSummary(const CohortSummary& summary, const CohortOptions& options, const CohortRun& run,
+                  const Reported& reported, std::ostream& out) {
+    if (!reported.isWritten) {
+        spdlog::error("no summary is written: charts are missing in it");
+        return false;
+    }
+    if (options.summary) {
+        out << cohortText(summary, run);
+        out.flush();
+        if (!out) spdlog::error("the summary cannot be written");
+    }
+    if (options.page.empty()) return static_cast<bool>(out);
+    try {
+        writeWhole(options.page, cohortPage(summary, run));
+    } catch (const std::runtime_error& error) {
+        spdlog::error("--report: {}", error.what());
+        return false;
+    }
+    return static_cast<bool>(out);
 }
 
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out) {
     ChartSource source = storedCharts(options.charts);
     std::ofstream file;
     std::optional<Resumed> resumed;
+    std::optional<CohortSummary> summary;
+    if (options.report.cohort.isWanted()) summary.emplace(knowledge, options.report.cohort.most);
+    CohortSummary* const cohort = summary ? &*summary : nullptr;
     if (options.resume) {
-        resumed.emplace(options, knowledge);
+        resumed.emplace(options, knowledge, cohort);
         resumed->apply(source);
     }
     if (!options.output.empty()) {
         file.open(options.output, std::ios::binary | std::ios::app);
         if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
     }
-    Reported reported = reportAll(knowledge, options.report, source, options.output.empty() ? out : file);
+    Reported reported = reportAll(knowledge, options.report, source, options.output.empty() ? out : file, cohort);
     if (resumed) resumed->addTo(reported.count);
     const std::vector<std::string>& paths = options.charts.paths;
     const bool isBulk = options.charts.rows != nullptr || std::any_of(paths.begin(), paths.end(), isBulkFolder);
@@ -197,7 +233,10 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
             "history could not be decided: say with --covers which resource types these charts hold completely");
     if (!options.output.empty() && reported.isWritten)
         writeManifest(options.output, knowledge, options.charts.day, paths, reported.count);
-    return reported.status();
+    if (!summary) return reported.status();
+    const std::optional<fhir::Date>& asOf = options.charts.day.asOf;
+    const CohortRun run{paths, asOf ? asOf->text() : std::string(), reported.count, options.output.string()};
+    return writeSummary(*summary, options.report.cohort, run, reported, out) ? reported.status() : 3;
 }
 
 }  // namespace cds_hooks

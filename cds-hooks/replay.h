@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "cds-hooks/charts.h"
+#include "cds-hooks/cohort_summary.h"
 #include "cds-hooks/knowledge.h"
 #include "rules/evaluate.h"
 
 namespace cds_hooks {
 
-enum class Format { table, markdown, ndjson };
+enum class Format { table, markdown, ndjson, none };
 
 /// A patient for whom a trial is suggested.
 struct Candidate {
@@ -22,11 +23,21 @@ struct Candidate {
     std::string summary;  ///< for a coordinator: what is missing and asked; no more of the patient
 };
 
+/// What is said of all charts together.
+struct CohortOptions {
+    bool summary = false;          ///< as text
+    std::filesystem::path page{};  ///< as a page of HTML; empty: nowhere
+    std::size_t most = 200;        ///< patients of each trial that the page names
+
+    bool isWanted() const { return summary || !page.empty(); }
+};
+
 struct ReportOptions {
-    Format format = Format::table;
-    std::string explain{};  ///< a criterion id: print its explanation instead of the report
+    Format format = Format::table;  ///< of each chart; none when only the summary is asked for
+    std::string explain{};          ///< a criterion id: print its explanation instead of the report
     /// Told every candidate, in the order of the charts.
     std::function<void(const Candidate&)> onCandidate{};
+    CohortOptions cohort{};
 };
 
 struct ReplayOptions {
@@ -40,14 +51,31 @@ struct ReplayOptions {
 std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& output, bool resume,
                                                const ReportOptions& report);
 
-/// Evaluates charts and writes one report each to `out`, in the order of the input whatever the number of threads.
+/// What came of a report.
+struct Reported {
+    ChartCount count;
+    bool notCovered = false;  ///< a verdict waits for what was not read
+    bool isWritten = true;
+
+    /// Of the output contract: 0 when all were evaluated, 3 when some could not be.
+    int status() const { return count.failed > 0 || !isWritten ? 3 : 0; }
+};
+
+/// Evaluates charts and writes one report each to `out`, in the order of the input whatever the number of threads, and
+/// adds each to the summary, where there is one.
 ///
 /// Inputs that cannot be evaluated are counted and named on standard error, with their place and reason; the rest goes
-/// on. Returns the exit status of the output contract: 0 when all were evaluated, 3 when some could not be.
-int report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out);
+/// on.
+Reported report(const Knowledge& knowledge, const ReportOptions& options, const ChartSource& source, std::ostream& out,
+                CohortSummary* summary = nullptr);
 
-/// The same with stored charts, and a hint when nobody said what they hold completely. Errors: std::runtime_error when
-/// an output cannot be gone on with, read or written.
+/// Writes the text of a summary to `out` and its page to a file, as they are asked for. False, with a message, when
+/// they cannot be written, or when the reports could not be: then charts are missing in the summary.
+bool writeSummary(const CohortSummary& summary, const CohortOptions& options, const CohortRun& run,
+                  const Reported& reported, std::ostream& out);
+
+/// Reports on stored charts, with a hint when nobody said what they hold completely. Returns the exit status. Errors:
+/// std::runtime_error when an output cannot be gone on with, read or written.
 int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostream& out);
 
 }  // namespace cds_hooks

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <stdexcept>
 #include <thread>
@@ -108,6 +109,8 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
         spdlog::error("{}: {} are named otherwise than by the id of a Patient of this server, and are not screened",
                       options.server, cohort.unresolved);
     std::ofstream file;
+    std::optional<CohortSummary> summary;
+    if (options.report.cohort.isWanted()) summary.emplace(knowledge, options.report.cohort.most);
     if (!options.output.empty()) {
         if (options.resume) {
             std::unordered_set<std::string> known;
@@ -116,6 +119,7 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
                 if (line["source"]["url"].text() != options.server + '/' + patient)
                     return std::string("is of another server; begin a new output");
                 known.insert(patient);
+                if (summary) summary->add(summary->of(line));
                 return std::string();
             });
             std::erase_if(ids, [&](const std::string& id) { return known.contains("Patient/" + id); });
@@ -142,13 +146,23 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
     std::vector<Candidate> candidates;
     if (options.write != WriteBack::nothing)
         reporting.onCandidate = [&](const Candidate& candidate) { candidates.push_back(candidate); };
-    int status = report(knowledge, reporting, source, options.output.empty() ? out : file);
+    Reported reported =
+        report(knowledge, reporting, source, options.output.empty() ? out : file, summary ? &*summary : nullptr);
+    int status = reported.status();
     if (run.askedFor < patients->size()) {
         spdlog::error("stopped: {} patients were not asked for", patients->size() - run.askedFor);
         for (std::size_t i = run.askedFor; i < patients->size(); ++i) failed << (*patients)[i] << '\n';
         status = someUnreadable;
     }
     if (cohort.unresolved > 0) status = someUnreadable;
+    if (summary) {
+        // Those who stand in an earlier output were read; whom nobody asked for, or nobody can name, was not.
+        reported.count.read = summary->charts();
+        reported.count.failed += patients->size() - std::min(patients->size(), run.askedFor) + cohort.unresolved;
+        const std::string asOf = options.day.asOf ? options.day.asOf->text() : std::string();
+        const CohortRun made{{options.server}, asOf, reported.count, options.output.string()};
+        if (!writeSummary(*summary, options.report.cohort, made, reported, out)) status = someUnreadable;
+    }
     if (options.write == WriteBack::nothing) return status;
     if (status != 0) {
         spdlog::error("nothing is written back: not everybody could be read");

@@ -65,6 +65,14 @@ status 0 bash -c "printf '\tline\tPatient\t\t0\tPatient.0.ndjson\t1\t0\t{\"resou
 grep -q '"source":{"file":"Patient.0.ndjson","line":1}' "$work/out" || fail "rows are not replayed"
 status 2 bash -c "echo '{}' | '$program' bulk lines"
 status 2 "$program" replay "$story" --rows
+status 0 "$program" replay "$story" --as-of 2025-11-13 --covers all --output "$work/out.ndjson" --summary --report "$work/report.html"
+grep -q '^1 chart evaluated, 0 could not be read; as of 2025-11-13' "$work/out" || fail "the summary is not printed beside --output"
+grep -q '<title>CD7 trials: 1 chart as of 2025-11-13</title>' "$work/report.html" || fail "no page"
+status 2 "$program" replay "$story" --summary --format ndjson
+grep -q -- '--summary: is printed instead of' "$work/err" || fail "a summary in the middle of NDJSON is not refused"
+status 2 "$program" replay "$story" --report "$work/none/report.html"
+[ ! -s "$work/out" ] || fail "something was evaluated for a page that cannot be written"
+
 status 0 "$program" audit fixtures/patients/*/bundle.json --as-of latest
 grep -q 'facts of the trials have a usable value' "$work/out" || fail "the audit does not sum up"
 status 3 "$program" audit "$story" "$work/missing.json" --as-of latest --format json

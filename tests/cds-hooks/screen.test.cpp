@@ -390,6 +390,27 @@ TEST_CASE("a Medication that is only referred to is fetched, wherever the refere
     }
 }
 
+TEST_CASE("a screening has the summary and the page of a replay, also when it goes on with an earlier one") {
+    FhirDouble server;
+    for (const char* id : {"a", "b", "c"}) server.load(person(id));
+    const Folder folder;
+    ScreenOptions options = asking(server, {"a", "b", "nobody", "c"});
+    options.output = folder / "out.ndjson";
+    options.report.cohort.summary = true;
+    options.report.cohort.page = folder / "report.html";
+    const Run first = screen(options);
+    CHECK_EQ(first.status, 3);
+    CHECK_NE(first.out.find("3 charts evaluated, 1 could not be read; as of 2025-11-13"), std::string::npos);
+    const std::string page = support::readFile(options.report.cohort.page.string());
+    CHECK_NE(page.find("<dt>Inputs</dt><dd>" + server.base() + "</dd>"), std::string::npos);
+    CHECK_NE(page.find(server.base() + "/Patient/b; as of"), std::string::npos);
+    const std::string lines = support::readFile(options.output.string());
+    options.resume = true;
+    std::ofstream(options.output) << lines.substr(0, lines.find('\n') + 10);
+    CHECK_EQ(screen(options).out, first.out);
+    CHECK(support::readFile(options.report.cohort.page.string()) == page);
+}
+
 TEST_CASE("a run that was interrupted goes on with its output, and ends with the same bytes") {
     FhirDouble server;
     std::vector<std::string> ids;
