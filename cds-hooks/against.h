@@ -38,12 +38,13 @@ public:
     /// Compares one chart; in the order of the charts.
     void add(const std::string& patient, const std::vector<TrialVerdict>& verdicts);
 
-    /// One JSON object for each chart and trial that moved; its shape stands in docs/facts-file.md.
-    std::string ndjson() const;
-    /// For people: how many moved from where to where, which criteria moved them, and the first of them by name.
-    std::string table() const;
+    /// For people: how many moved from where to where, which criteria moved them, and the first of them by name. Or as
+    /// NDJSON, one JSON object for each chart and trial that moved; its shape stands in docs/facts-file.md.
+    std::string text(bool isNdjson) const { return isNdjson ? ndjson() : table(); }
 
 private:
+    std::string ndjson() const;
+    std::string table() const;
     using Name = std::uint32_t;
     struct Earlier {
         Name trial = 0;

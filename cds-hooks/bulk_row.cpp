@@ -105,7 +105,7 @@ std::string rowText(const BulkRow& row) {
     appendField(text, std::to_string(row.rank));
     appendField(text, row.origin.file);
     appendField(text, std::to_string(row.origin.line));
-    appendField(text, std::to_string(row.offset));
+    appendField(text, std::to_string(row.origin.offset));
     return text += row.text;
 }
 
@@ -120,7 +120,7 @@ BulkRow readRow(std::string_view text) {
     row.rank = cutNumber(text);
     row.origin.file = cutText(text);
     row.origin.line = cutNumber(text);
-    row.offset = cutNumber(text);
+    row.origin.offset = cutNumber(text);
     row.text = text;
     return row;
 }

@@ -29,7 +29,6 @@ struct BulkRow {
     std::string refers{};  ///< Type/id of what a resource refers to, with spaces between
     std::size_t rank = 0;  ///< of its file in the order of the files
     Origin origin{};
-    std::size_t offset = 0;  ///< of the line in its file, unpacked, in bytes
     std::string text{};
 };
 

@@ -78,7 +78,7 @@ private:
         }
         source_.inputs([&](Input input) {
             if (threads == 1) {
-                const std::string origin = input.origin.text();
+                const Origin origin = input.origin;
                 finish(origin, workOn(std::move(input)));
                 return goOn_();
             }
@@ -98,7 +98,7 @@ private:
             auto [number, input] = std::move(tasks_.front());
             tasks_.pop_front();
             lock.unlock();
-            std::string origin = input.origin.text();
+            Origin origin = input.origin;
             Worked worked = workOn(std::move(input));
             lock.lock();
             worked_.emplace(number, std::pair{std::move(origin), std::move(worked)});
@@ -134,7 +134,7 @@ private:
         finishing_ = false;
     }
 
-    void finish(const std::string& origin, const Worked& worked) {
+    void finish(const Origin& origin, const Worked& worked) {
         if (worked.problem.empty()) {
             ++count_.read;
             worked.finish();
@@ -142,7 +142,8 @@ private:
             source_.onFailure(count_.read + count_.failed);
             ++count_.failed;
             clearProgress();
-            spdlog::error("{}: {}", printable(origin), printable(worked.problem));
+            spdlog::error("{}: {}{}", printable(origin.text()), printable(worked.problem),
+                          origin.line > 0 ? fmt::format(" (the line begins at byte {})", origin.offset) : "");
         }
         showProgress();
     }
@@ -187,7 +188,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::pair<std::size_t, Input>> tasks_;
-    std::map<std::size_t, std::pair<std::string, Worked>> worked_;
+    std::map<std::size_t, std::pair<Origin, Worked>> worked_;
     std::size_t next_ = 0;
     std::size_t finishedUpTo_ = 0;
     bool finishing_ = false;      ///< some thread is in finish()

@@ -216,7 +216,7 @@ int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, s
     });
     while (!running.empty()) finishFirst();
     if (against) {
-        out << (options.format == Format::ndjson ? against->ndjson() : against->table());
+        out << against->text(options.format == Format::ndjson);
     } else if (!withLines || !options.output.empty()) {
         out << countsText(knowledge, counts, facts.charts(), facts.failed());
     }

@@ -102,12 +102,14 @@ private:
         std::string text;
         std::size_t line = 1;
         bool tooLong = false;
+        std::size_t longAt = 0;  // where the line that is too long begins
         bool any = false;
         bool sawLineBreak = false;
         std::size_t searched = 0;  // of text: no line break before it
-        const auto hand = [&](std::string whole, std::size_t number, const std::string& problem) {
+        std::size_t offset = 0;    // of text in the file
+        const auto hand = [&](std::string whole, std::size_t number, const std::string& problem, std::size_t at = 0) {
             any = true;
-            return take_({{name, number}, std::move(whole), problem, {}});
+            return take_({{name, number, {}, at}, std::move(whole), problem, {}});
         };
         const std::string limit = "larger than the limit of " + std::to_string(mostBytes_) + " bytes";
         // Cuts off whole lines; what is too long is dropped up to its end.
@@ -115,18 +117,22 @@ private:
             std::size_t start = 0;
             for (std::size_t end = text.find('\n', searched); end != std::string::npos; end = text.find('\n', start)) {
                 std::string_view one = std::string_view(text).substr(start, end - start);
+                const std::size_t at = offset + start;
                 start = end + 1;
                 const std::size_t number = line++;
                 if (tooLong) {
                     tooLong = false;
-                    if (!hand("", number, limit)) return false;
-                } else if (!isBlank(one) && !hand(std::string(one), number, "")) {
+                    if (!hand("", number, limit, longAt)) return false;
+                } else if (!isBlank(one) && !hand(std::string(one), number, "", at)) {
                     return false;
                 }
             }
             text.erase(0, start);
+            offset += start;
             if (text.size() > mostBytes_) {
+                if (!tooLong) longAt = offset;
                 tooLong = true;
+                offset += text.size();
                 text.clear();
             }
             searched = text.size();
@@ -152,7 +158,7 @@ private:
             }
         }
         if (!decided) lines = looksLikeLines(text).value_or(false);
-        if (!stream.problem().empty()) return hand("", lines ? line : 0, stream.problem());
+        if (!stream.problem().empty()) return hand("", lines ? line : 0, stream.problem(), offset);
         if (!lines) return isBlank(text) ? hand("", 0, "the file is empty") : hand(std::move(text), 0, "");
         text += '\n';
         if (!handLines()) return false;

@@ -149,7 +149,7 @@ struct ReportWords {
                               : format == "ndjson" || (format.empty() && !isTerminal) ? Format::ndjson
                               : format == "markdown"                                  ? Format::markdown
                                                                                       : Format::table;
-        return {chosen, explain, {}, cohort};
+        return {chosen, explain, {}, {}, cohort};
     }
 };
 
@@ -458,21 +458,23 @@ int run(int argc, char** argv) {
                        "File for the results (NDJSON), with a manifest of what they were made of beside it");
     replay->add_flag("--resume", resume, "Go on with the --output of a run that was interrupted");
     std::string factsFile;
-    CLI::Option* facts =
-        replay
-            ->add_option("--facts", factsFile,
-                         "Evaluate the trials over a file of `cd7match facts` instead of charts: status and deciding "
-                         "criteria, without evidence")
-            ->check(CLI::ExistingFile)
-            ->excludes(replayed)
-            ->excludes(replay->get_option("--summary"))
-            ->excludes(replay->get_option("--report"));
+    replay
+        ->add_option("--facts", factsFile,
+                     "Evaluate the trials over a file of `cd7match facts` instead of charts: status and deciding "
+                     "criteria, without evidence")
+        ->check(CLI::ExistingFile)
+        ->excludes(replayed)
+        ->excludes(replay->get_option("--summary"))
+        ->excludes(replay->get_option("--report"));
     std::string against;
     replay
         ->add_option("--against", against,
-                     "With --facts: an earlier output; print who moved, from where to where and by which criteria")
+                     "An earlier output (NDJSON): print who moved, from where to where and by which criteria, instead "
+                     "of a report of each chart; with --output beside the file")
         ->check(CLI::ExistingFile)
-        ->needs(facts);
+        ->excludes(replay->get_option("--summary"))
+        ->excludes(replay->get_option("--explain"))
+        ->excludes(replay->get_option("--resume"));
     replay->footer(
         "Examples:\n"
         "  cd7match replay charts/ --covers Condition,Observation\n"
@@ -481,6 +483,7 @@ int run(int argc, char** argv) {
         "there\n"
         "                                                              # is counted and not evaluated again\n"
         "  cd7match replay charts/ --summary                                 # the numbers alone, and no patient\n"
+        "  cd7match --knowledge amended/ replay charts/ --against screened.ndjson   # what the amendment changes\n"
         "Exit status: 0 all evaluated, 2 usage or knowledge error, 3 some inputs could not be read.");
 
     CLI::App* writingFacts = app.add_subcommand(
@@ -698,15 +701,16 @@ int run(int argc, char** argv) {
         if (audit->parsed()) return cds_hooks::audit(*knowledge, {charts, auditFormat == "json"}, std::cout);
         if (!keepTrials(*knowledge, words.trials) || !knowsCriterion(*knowledge, words.explain))
             return usageOrKnowledgeError;
-        if (!factsFile.empty()) {
-            const cds_hooks::ReportOptions report =
-                words.options(terminal && replayOutput.empty(), !replayOutput.empty());
-            return cds_hooks::replayFacts(*knowledge, {factsFile, replayOutput, against, report.format, threads},
-                                          std::cout);
-        }
+        const bool printsNdjson = words.format == "ndjson" || (words.format.empty() && !terminal);
+        const auto printed = printsNdjson ? cds_hooks::Format::ndjson : cds_hooks::Format::table;
+        if (!factsFile.empty())
+            return cds_hooks::replayFacts(*knowledge, {factsFile, replayOutput, against, printed, threads}, std::cout);
         if (paths.empty()) throw CLI::RequiredError("path, or --facts,");
-        const cds_hooks::ReplayOptions replaying{
-            charts, words.options(terminal && replayOutput.empty(), !replayOutput.empty()), replayOutput, resume};
+        cds_hooks::ReplayOptions replaying{
+            charts,       words.options(terminal && replayOutput.empty(), !replayOutput.empty()),
+            replayOutput, resume,
+            against,      printed};
+        if (!against.empty() && replayOutput.empty()) replaying.report.format = cds_hooks::Format::none;
         if (!words.isSound(!replayOutput.empty()) || !isSound(replaying)) return usageOrKnowledgeError;
         return cds_hooks::replay(*knowledge, replaying, std::cout);
     } catch (const CLI::ParseError& error) {

@@ -29,6 +29,8 @@ struct Replayed {
     std::vector<Unlock> unlocks;
     std::vector<Candidate> candidates;
     CohortChart cohort;
+    std::string patient{};
+    std::vector<TrialVerdict> verdicts;
 };
 
 Candidate candidateOf(const Screening& screening, const rules::Evaluation& evaluation) {
@@ -61,6 +63,11 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
     if (options.onCandidate) {
         for (const rules::Evaluation* evaluation : trials)
             replayed.candidates.push_back(candidateOf(screening, *evaluation));
+    }
+    if (options.onVerdicts) {
+        replayed.patient = patientReference(screening.chart.patient.id);
+        for (const rules::Evaluation& evaluation : screening.evaluations)
+            replayed.verdicts.push_back(verdictOf(evaluation));
     }
     if (!options.explain.empty()) {
         replayed.text = stored.origin.text() + '\n' + explanation(screening, options.explain);
@@ -100,6 +107,7 @@ Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, con
                 tally.add(replayed->unlocks);
                 if (summary != nullptr) summary->add(std::move(replayed->cohort));
                 for (const Candidate& candidate : replayed->candidates) options.onCandidate(candidate);
+                if (options.onVerdicts) options.onVerdicts(replayed->patient, replayed->verdicts);
             };
         },
         [&] { return static_cast<bool>(out); });
@@ -109,7 +117,10 @@ Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, con
     if (reported.count.read > 1 && hasTally) out << tallyText(tally, options.format == Format::markdown);
     out.flush();
     reported.isWritten = static_cast<bool>(out);
-    if (!out) spdlog::error("the output cannot be written");
+    if (!out)
+        spdlog::error(
+            "the output cannot be written, as on a full disk; --resume goes on behind the last whole line of an "
+            "--output");
     return reported;
 }
 
@@ -224,7 +235,15 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
         file.open(options.output, std::ios::binary | std::ios::app);
         if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
     }
-    Reported reported = reportAll(knowledge, options.report, source, options.output.empty() ? out : file, cohort);
+    std::optional<Against> against;
+    ReportOptions reporting = options.report;
+    if (!options.against.empty()) {
+        against.emplace(options.against, knowledge);
+        reporting.onVerdicts = [&](const std::string& patient, const std::vector<TrialVerdict>& verdicts) {
+            against->add(patient, verdicts);
+        };
+    }
+    Reported reported = reportAll(knowledge, reporting, source, options.output.empty() ? out : file, cohort);
     if (resumed) resumed->addTo(reported.count);
     const std::vector<std::string>& paths = options.charts.paths;
     const bool isBulk = options.charts.rows != nullptr || std::any_of(paths.begin(), paths.end(), isBulkFolder);
@@ -233,6 +252,11 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
             "history could not be decided: say with --covers which resource types these charts hold completely");
     if (!options.output.empty() && reported.isWritten)
         writeManifest(options.output, knowledge, options.charts.day, paths, reported.count);
+    if (against && reported.isWritten) {
+        out << against->text(options.moves == Format::ndjson);
+        out.flush();
+        if (!out) reported.isWritten = false;
+    }
     if (!summary) return reported.status();
     const std::optional<fhir::Date>& asOf = options.charts.day.asOf;
     const CohortRun run{paths, asOf ? asOf->text() : std::string(), reported.count, options.output.string()};

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cds-hooks/against.h"
 #include "cds-hooks/charts.h"
 #include "cds-hooks/cohort_summary.h"
 #include "cds-hooks/knowledge.h"
@@ -37,14 +38,18 @@ struct ReportOptions {
     std::string explain{};          ///< a criterion id: print its explanation instead of the report
     /// Told every candidate, in the order of the charts.
     std::function<void(const Candidate&)> onCandidate{};
+    /// Told the verdicts of every chart, in their order.
+    std::function<void(const std::string& patient, const std::vector<TrialVerdict>&)> onVerdicts{};
     CohortOptions cohort{};
 };
 
 struct ReplayOptions {
     ChartOptions charts;
     ReportOptions report;
-    std::filesystem::path output{};  ///< NDJSON, with a manifest beside it; empty: the stream that is given
-    bool resume = false;             ///< goes on where an earlier run with the same output and inputs ended
+    std::filesystem::path output{};   ///< NDJSON, with a manifest beside it; empty: the stream that is given
+    bool resume = false;              ///< goes on where an earlier run with the same output and inputs ended
+    std::filesystem::path against{};  ///< an earlier output: print who moved instead of a report of each chart
+    Format moves = Format::table;     ///< of that: table or ndjson
 };
 
 /// What is wrong with where results are to go, each by its option: of replay and of screen.

@@ -13,8 +13,9 @@ namespace cds_hooks {
 /// Where a chart came from: a file, and the line in it when it holds one chart a line; or a FHIR server.
 struct Origin {
     std::string file;
-    std::size_t line = 0;  ///< 0: the file is one chart
-    std::string url{};     ///< of the Patient on its server; empty for a file
+    std::size_t line = 0;    ///< 0: the file is one chart
+    std::string url{};       ///< of the Patient on its server; empty for a file
+    std::size_t offset = 0;  ///< of the line in its file, unpacked, in bytes
 
     std::string text() const { return !url.empty() ? url : line == 0 ? file : file + ":" + std::to_string(line); }
 };

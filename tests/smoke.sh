@@ -56,7 +56,11 @@ grep -q 'full.facts: cannot be written' "$work/err" || fail "a full disk is not 
 status 0 "$program" facts "$work/forty.ndjson" --as-of 2025-11-13 --output "$work/forty.facts"
 status 0 "$program" replay --facts "$work/forty.facts" --against "$work/whole.ndjson" --format table
 grep -q '^40 charts compared$' "$work/out" || fail "charts are not compared with an earlier output"
+cp "$work/out" "$work/moved"
+status 0 "$program" replay "$work/forty.ndjson" --as-of 2025-11-13 --against "$work/whole.ndjson" --format table
+cmp -s "$work/out" "$work/moved" || fail "facts and charts move otherwise"
 status 2 "$program" replay --facts "$work/forty.facts" "$story"
+status 2 "$program" replay "$work/forty.ndjson" --against "$work/whole.ndjson" --summary
 
 status 0 bash -c "printf 'Patient.0.ndjson\nlog.ndjson\n' | '$program' bulk files"
 [ "$(cat "$work/out")" = "Patient	Patient.0.ndjson" ] || fail "the files of an export are not known by their names"

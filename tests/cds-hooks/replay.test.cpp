@@ -101,6 +101,7 @@ TEST_CASE("NDJSON is one chart a line, by its name or by its look, with blank li
         CHECK_EQ(run.status, 3);
         CHECK_EQ(run.lines(), 3);
         CHECK(run.says(":4: line 1, column"));
+        CHECK(run.says("(the line begins at byte " + std::to_string(lines.find("{\"broken")) + ")"));
         CHECK_NE(run.out.find("\"line\":3"), std::string::npos);
     }
 }
@@ -108,10 +109,13 @@ TEST_CASE("NDJSON is one chart a line, by its name or by its look, with blank li
 TEST_CASE("a line above the limit is dropped with its number, and the next one is evaluated") {
     const Folder folder;
     const std::string path =
-        folder.write("charts.ndjson", chart("a") + "\n" + std::string(300000, 'x') + "\n" + chart("b") + "\n");
+        folder.write("charts.ndjson", chart("a") + "\n" + std::string(300000, 'x') + "\n" + chart("b") + "\n{\n");
     const Run run = replay({path}, 1, 100000);
     CHECK_EQ(run.status, 3);
     CHECK_EQ(run.lines(), 2);
+    const std::size_t first = chart("a").size() + 1;
+    CHECK(run.says("bytes (the line begins at byte " + std::to_string(first) + ")"));
+    CHECK(run.says("byte " + std::to_string(first + 300001 + chart("b").size() + 1) + ")"));
     CHECK(run.says("charts.ndjson:2: larger than the limit of 100000 bytes"));
 }
 
