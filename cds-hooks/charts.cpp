@@ -142,8 +142,10 @@ private:
             source_.onFailure(count_.read + count_.failed);
             ++count_.failed;
             clearProgress();
-            spdlog::error("{}: {}{}", printable(origin.text()), printable(worked.problem),
-                          origin.line > 0 ? fmt::format(" (the line begins at byte {})", origin.offset) : "");
+            FailedInput failed{printable(origin.text()), printable(worked.problem)};
+            if (origin.line > 0) failed.reason += fmt::format(" (the line begins at byte {})", origin.offset);
+            spdlog::error("{}: {}", failed.place, failed.reason);
+            if (count_.named.size() < ChartCount::mostNamed) count_.named.push_back(std::move(failed));
         }
         showProgress();
     }

@@ -64,10 +64,19 @@ struct ChartSource {
 /// The charts of files, folders, folders of a bulk export, and standard input. The options are copied.
 ChartSource storedCharts(const ChartOptions& options);
 
+/// An input that could not be read: its place, and the reason.
+struct FailedInput {
+    std::string place;
+    std::string reason;
+};
+
 /// How many inputs were charts, and how many could not be read.
 struct ChartCount {
+    static constexpr std::size_t mostNamed = 100;
+
     std::size_t read = 0;
     std::size_t failed = 0;
+    std::vector<FailedInput> named{};  ///< the first of those that failed
 };
 
 /// What is left to do with a chart once all before it are done.

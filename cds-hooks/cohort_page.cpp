@@ -282,10 +282,10 @@ private:
         };
         row("Charts",
             number(summary_.charts()) + " evaluated, " +
-                (run_.count.failed == 0
-                     ? "none was unreadable"
-                     : "<strong>" + number(run_.count.failed) +
-                           " could not be read</strong> and are in none of the numbers (the log names each)"));
+                (run_.count.failed == 0 ? "none was unreadable"
+                                        : "<strong>" + number(run_.count.failed) +
+                                              " could not be read</strong> and are in none of the numbers (" +
+                                              link("quality", "the first of them by name") + ", the log names each)"));
         row("As of", run_.asOf.empty() ? "the newest date of each chart" : escaped(run_.asOf));
         row("Inputs", inputs);
         row("Every chart in full",
@@ -536,13 +536,21 @@ private:
                "</p>\n";
     }
 
+    /// Those of this run: an earlier one that is gone on with has named its own in its log.
+    std::string unread() const {
+        if (run_.count.named.empty()) return {};
+        Table table("unread", "Inputs that could not be read", {"Input", "Reason"});
+        for (const FailedInput& each : run_.count.named) table.row({escaped(each.place), escaped(each.reason)});
+        return table.text() + more(run_.count.failed, run_.count.named.size(), "input", "inputs");
+    }
+
     std::string quality() const {
         std::string text =
             "<section aria-labelledby=\"quality\">\n<h2 id=\"quality\">What to mend in the data</h2>\n<p>" +
             count(run_.count.failed, "chart", "charts") + " could not be read. In " +
             count(summary_.withIssues(), "chart", "charts") +
             " something was left out because it could not be read or used (" +
-            count(summary_.issues(), "issue", "issues") + "; the NDJSON names each by its path).</p>\n";
+            count(summary_.issues(), "issue", "issues") + "; the NDJSON names each by its path).</p>\n" + unread();
         const std::vector<FactGaps> gaps = summary_.gaps();
         if (gaps.empty())
             return text + "<p>No verdict about a patient with a disease of a trial is open.</p>\n</section>\n";

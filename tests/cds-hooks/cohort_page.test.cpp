@@ -226,6 +226,19 @@ TEST_CASE("what is beyond the limit is counted, and the page says where it is") 
     CHECK_LE(page.count("//h:article"), 15);
 }
 
+namespace {
+
+/// The page without its table of what could not be read.
+std::string withoutUnread(std::string page) {
+    const std::size_t begin =
+        page.find("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"unread\">");
+    if (begin == std::string::npos) return page;
+    const std::string_view end = "</div>\n";
+    return page.erase(begin, page.find(end, begin) + end.size() - begin);
+}
+
+}  // namespace
+
 TEST_CASE("page and summary are the same for any number of threads, and for a run that goes on with an earlier one") {
     const Folder folder;
     std::vector<std::string> paths = stories();
@@ -238,6 +251,7 @@ TEST_CASE("page and summary are the same for any number of threads, and for a ru
     const std::string page = pageOf(options);
     const std::string lines = support::readFile(options.output.string());
     CHECK_NE(page.find("1 could not be read"), std::string::npos);
+    CHECK_NE(page.find("broken.json</th><td>line 1, column 2"), std::string::npos);
     CHECK_NE(first.out.find("charts evaluated, 1 could not be read; as of 2025-11-13"), std::string::npos);
     for (const std::size_t threads : {2U, 4U}) {
         std::filesystem::remove(options.output);
@@ -252,7 +266,8 @@ TEST_CASE("page and summary are the same for any number of threads, and for a ru
         std::ofstream(options.output) << lines.substr(0, size);
         std::filesystem::remove(options.report.cohort.page);
         CHECK_EQ(replay(options).out, first.out);
-        CHECK(pageOf(options) == page);
+        // An input that failed before the interruption is counted, and was named by that run.
+        CHECK(withoutUnread(pageOf(options)) == withoutUnread(page));
     }
 }
 
