@@ -224,7 +224,13 @@ ChartSource storedCharts(const ChartOptions& options) {
     source.progress = options.progress;
     source.inputs = [options](const std::function<bool(Input)>& take) {
         bool goOn = true;
-        const std::function<bool(Input)> taking = [&](Input input) { return goOn = take(std::move(input)); };
+        bool isOurs = true;  // what is thrown, as opposed to what `take` throws
+        const std::function<bool(Input)> taking = [&](Input input) {
+            isOurs = false;
+            goOn = take(std::move(input));
+            isOurs = true;
+            return goOn;
+        };
         const BulkFolderOptions bulk{options.mostBytes, options.memoryBytes, options.coverage};
         if (options.rows != nullptr) return readBulkRows(*options.rows, bulk, taking);
         for (const std::string& path : options.paths) {
@@ -232,6 +238,7 @@ ChartSource storedCharts(const ChartOptions& options) {
                 try {
                     readBulkFolder(path, bulk, taking);
                 } catch (const std::runtime_error& error) {
+                    if (!isOurs) throw;
                     // No room for the temporary file, say: this folder ends here, and the other paths go on.
                     taking({{path, 0}, "", error.what(), {}});
                 }

@@ -397,7 +397,7 @@ private:
             std::string windows;
             for (const Window& window : entry->windows)
                 windows += (windows.empty() ? "" : ", ") +
-                           (window.clearsOn.empty() ? std::string("no date yet") : window.clearsOn) + " (" +
+                           (window.clearsOn.empty() ? std::string("no date yet") : escaped(window.clearsOn)) + " (" +
                            escaped(window.criterion->id) + ")";
             table.row({link(anchorOf(*entry, numbers), escaped(shorten(entry->patient, 80))),
                        entry->status == rules::Status::candidate ? "candidate" : "potential candidate",
@@ -516,7 +516,8 @@ private:
                 std::string wait = gapsText(cited.gaps);
                 if (cited.questions > 0)
                     wait += (wait.empty() ? "" : ", ") + count(cited.questions, "question", "questions");
-                if (!cited.clearsOn.empty()) wait += (wait.empty() ? "" : ", ") + ("clear from " + cited.clearsOn);
+                if (!cited.clearsOn.empty())
+                    wait += (wait.empty() ? "" : ", ") + ("clear from " + escaped(cited.clearsOn));
                 line += (isBare ? "" : " — open: ") + (wait.empty() ? std::string(reasonText(cited.basis)) : wait);
             }
             (cited.gate ? disease : cited.truth == Truth::Unknown ? open : met) += element("li", line) + '\n';

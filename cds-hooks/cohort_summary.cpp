@@ -1,10 +1,12 @@
 #include "cds-hooks/cohort_summary.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <tuple>
 
 #include "cds-hooks/markdown.h"
+#include "fhir/error.h"
 #include "fhir/scan.h"
 
 namespace cds_hooks {
@@ -21,12 +23,13 @@ namespace {
 constexpr std::size_t mostEvidence = 3;
 constexpr std::size_t longestEvidence = 200;
 
+/// Errors: fhir::Error when it is none of the words.
 template <typename Word>
 Word wordOf(std::string_view text, Word last) {
-    for (int i = 0; i < static_cast<int>(last); ++i) {
+    for (int i = 0; i <= static_cast<int>(last); ++i) {
         if (word(static_cast<Word>(i)) == text) return static_cast<Word>(i);
     }
-    return last;
+    throw fhir::Error("trials", "hold a word that none of ours is");
 }
 
 Basis basisOf(Value node) {
@@ -44,7 +47,10 @@ std::size_t sizeOf(Value array) {
 }
 
 std::size_t numberOf(Value number) {
-    return number.isNumber() ? std::stoull(std::string(number.text())) : 0;
+    const std::string_view text = number.text();
+    std::size_t result = 0;
+    std::from_chars(text.data(), text.data() + text.size(), result);
+    return result;
 }
 
 std::string sourceOf(Value source) {
@@ -173,6 +179,7 @@ CohortChart CohortSummary::of(Value line) const {
     for (const Value unlock : line["unlocks"].items()) {
         Unlock& added = chart.unlocks.emplace_back();
         added.fact = knowledge_->vocabulary.find(unlock["fact"].text());
+        if (added.fact == nullptr) throw fhir::Error("unlocks.fact", "is no fact of the vocabulary");
         added.criteria = numberOf(unlock["criteria"]);
         for (const Value id : unlock["trials"].items()) {
             for (const rules::Trial& trial : knowledge_->trials) {
@@ -185,6 +192,8 @@ CohortChart CohortSummary::of(Value line) const {
 
 CohortChart::InTrial CohortSummary::readTrial(std::size_t trial, Value line, CohortChart& chart) const {
     const rules::Trial& definition = knowledge_->trials.at(trial);
+    if (sizeOf(line["criteria"]) != definition.criteria.size())
+        throw fhir::Error("trials.criteria", "are not those of " + definition.id);
     CohortChart::InTrial result;
     result.status = wordOf(line["status"].text(), Status::candidate);
     result.disease = line["gate"].isTrue();

@@ -17,6 +17,7 @@
 
 #include "cds-hooks/against.h"
 #include "cds-hooks/facts_file.h"
+#include "cds-hooks/markdown.h"
 #include "cds-hooks/output.h"
 #include "cds-hooks/report.h"
 #include "cds-hooks/screening.h"
@@ -26,7 +27,8 @@ namespace cds_hooks {
 
 namespace {
 
-/// How many charts have which status of one trial, and how many each criterion decides against.
+/// Of the charts with a disease of one trial on file, how many have which status, and how many each criterion decides
+/// against.
 struct StatusCount {
     std::array<std::size_t, 3> charts{};    ///< by rules::Status
     std::vector<std::size_t> against;       ///< by criterion
@@ -54,26 +56,15 @@ struct EvaluatedBlock {
 
 StatusCount countOf(const rules::Trial& trial, const rules::BlockEvaluation& evaluation) {
     StatusCount count(trial.criteria.size());
-    for (const rules::Status status : evaluation.status) ++count.charts[static_cast<std::size_t>(status)];
-    count.gate = static_cast<std::size_t>(std::count(evaluation.gate.begin(), evaluation.gate.end(), 1));
-    std::vector<std::uint16_t> failed(evaluation.status.size(), 0);
-    const auto decidesAgainst = [&](std::size_t criterion, std::size_t chart) {
-        return evaluation.criteria[criterion][chart].truth() ==
-               (trial.criteria[criterion].inclusion ? rules::Truth::False : rules::Truth::True);
-    };
-    const auto eachRequired = [&](const auto& use) {
-        for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
-            if (!trial.criteria[i].required) continue;
-            for (std::size_t chart = 0; chart < failed.size(); ++chart) use(i, chart, decidesAgainst(i, chart));
-        }
-    };
-    eachRequired([&](std::size_t criterion, std::size_t chart, bool against) {
-        failed[chart] = static_cast<std::uint16_t>(failed[chart] + against);
-        count.against[criterion] += against;
-    });
-    eachRequired([&](std::size_t criterion, std::size_t chart, bool against) {
-        count.decidedAlone[criterion] += against && failed[chart] == 1;
-    });
+    for (std::size_t chart = 0; chart < evaluation.status.size(); ++chart) {
+        if (evaluation.gate[chart] == 0) continue;
+        ++count.gate;
+        ++count.charts[static_cast<std::size_t>(evaluation.status[chart])];
+        if (evaluation.status[chart] != rules::Status::ineligible) continue;
+        const std::vector<std::size_t> failed = evaluation.failed(trial, chart);
+        for (const std::size_t criterion : failed) ++count.against[criterion];
+        if (failed.size() == 1) ++count.decidedAlone[failed.front()];
+    }
     return count;
 }
 
@@ -84,29 +75,36 @@ void appendIds(fhir::json::Writer& writer, std::string_view name, const rules::T
     writer.endArray();
 }
 
-std::vector<TrialVerdict> verdictsOf(const Knowledge& knowledge, const EvaluatedBlock& evaluated, std::size_t chart) {
-    std::vector<TrialVerdict> verdicts;
+ChartVerdicts verdictsOf(const Knowledge& knowledge, const EvaluatedBlock& evaluated, std::size_t chart) {
+    const StoredBlock& block = *evaluated.block;
+    ChartVerdicts verdicts{patientReference(block.patients[chart]),
+                           block.origins[chart],
+                           block.facts.asOf[chart],
+                           block.deceased[chart],
+                           {}};
     for (std::size_t i = 0; i < evaluated.trials.size(); ++i)
-        verdicts.push_back(verdictOf(knowledge.trials[i], evaluated.trials[i], chart));
+        verdicts.trials.push_back(verdictOf(knowledge.trials[i], evaluated.trials[i], chart));
     return verdicts;
 }
 
-void appendLine(const Knowledge& knowledge, const EvaluatedBlock& evaluated, std::size_t chart, std::string& lines) {
-    const StoredBlock& block = *evaluated.block;
+void appendLine(const Knowledge& knowledge, const ChartVerdicts& verdicts, std::string& lines) {
     fhir::json::Writer writer;
-    const Origin& origin = block.origins[chart];
     writer.beginObject()
-        .member("patient", patientReference(block.patients[chart]))
-        .member("asOf", block.facts.asOf[chart].text())
+        .member("patient", verdicts.patient)
+        .member("asOf", verdicts.asOf.text())
         .name("source")
         .beginObject()
-        .member("file", origin.file);
-    if (origin.line > 0) writer.name("line").number(origin.line);
+        .member("file", verdicts.origin.file);
+    if (verdicts.origin.line > 0) writer.name("line").number(verdicts.origin.line);
     writer.endObject().member("program", programVersion()).member("knowledge", knowledge.digest);
-    if (block.deceased[chart]) writer.name("deceased").boolean(true);
+    if (verdicts.deceased) writer.name("deceased").boolean(true);
     writer.name("trials").beginArray();
-    for (const TrialVerdict& verdict : verdictsOf(knowledge, evaluated, chart)) {
-        writer.beginObject().member("trial", verdict.trial->id).member("status", rules::word(verdict.status));
+    for (const TrialVerdict& verdict : verdicts.trials) {
+        writer.beginObject()
+            .member("trial", verdict.trial->id)
+            .member("status", rules::word(verdict.status))
+            .name("gate")
+            .boolean(verdict.gate);
         appendIds(writer, "failed", *verdict.trial, verdict.failed);
         appendIds(writer, "open", *verdict.trial, verdict.open);
         writer.endObject();
@@ -125,29 +123,26 @@ EvaluatedBlock evaluateBlock(const Knowledge& knowledge, std::unique_ptr<StoredB
     }
     if (withLines) {
         for (std::size_t chart = 0; chart < evaluated.block->patients.size(); ++chart)
-            appendLine(knowledge, evaluated, chart, evaluated.lines);
+            appendLine(knowledge, verdictsOf(knowledge, evaluated, chart), evaluated.lines);
     }
     return evaluated;
 }
 
-std::string countsText(const Knowledge& knowledge, const std::vector<StatusCount>& counts, std::size_t charts,
-                       std::size_t failed) {
-    std::string text = std::to_string(charts) + " charts";
-    if (failed > 0) text += "; " + std::to_string(failed) + " inputs could not be read when the facts were written";
-    text += '\n';
+std::string countsText(const Knowledge& knowledge, const std::vector<StatusCount>& counts, std::size_t charts) {
+    std::string text = count(charts, "chart", "charts") + '\n';
     for (std::size_t t = 0; t < counts.size(); ++t) {
         const rules::Trial& trial = knowledge.trials[t];
-        const StatusCount& count = counts[t];
-        text += trial.id + "  disease on file " + std::to_string(count.gate);
+        const StatusCount& numbers = counts[t];
+        text += trial.id + "  with a disease of the trial " + std::to_string(numbers.gate) + "; of these";
         for (const rules::Status status :
              {rules::Status::candidate, rules::Status::potentialCandidate, rules::Status::ineligible})
-            text += "; " + std::string(rules::word(status)) + ' ' +
-                    std::to_string(count.charts[static_cast<std::size_t>(status)]);
-        text += '\n';
+            text += ' ' + std::string(rules::word(status)) + ' ' +
+                    std::to_string(numbers.charts[static_cast<std::size_t>(status)]) +
+                    (status == rules::Status::ineligible ? "\n" : ",");
         for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
-            if (count.against[i] == 0) continue;
-            text += "  " + trial.criteria[i].id + "  decides against " + std::to_string(count.against[i]) +
-                    ", alone against " + std::to_string(count.decidedAlone[i]) + '\n';
+            if (numbers.against[i] == 0) continue;
+            text += "  " + trial.criteria[i].id + "  decides against " + std::to_string(numbers.against[i]) +
+                    " of them, alone against " + std::to_string(numbers.decidedAlone[i]) + '\n';
         }
     }
     return text;
@@ -179,10 +174,15 @@ int writeFacts(const Knowledge& knowledge, const FactsOptions& options) {
 
 int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, std::ostream& out) {
     FactsFile facts(options.facts, knowledge);
+    if (facts.failed() > 0)
+        spdlog::warn("{}: {} could not be read when it was written, and are not in it", options.facts.string(),
+                     count(facts.failed(), "input", "inputs"));
     std::optional<Against> against;
     if (!options.against.empty()) against.emplace(options.against, knowledge);
     std::ofstream file;
     if (!options.output.empty()) {
+        if (std::filesystem::exists(options.output))
+            throw std::runtime_error("--output: " + options.output.string() + ": is there already");
         file.open(options.output, std::ios::binary);
         if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
     }
@@ -196,7 +196,7 @@ int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, s
         lines << evaluated.lines;
         if (!against) return;
         for (std::size_t chart = 0; chart < evaluated.block->patients.size(); ++chart)
-            against->add(patientReference(evaluated.block->patients[chart]), verdictsOf(knowledge, evaluated, chart));
+            against->add(verdictsOf(knowledge, evaluated, chart));
     };
     std::deque<std::future<EvaluatedBlock>> running;
     const auto finishFirst = [&] {
@@ -215,12 +215,16 @@ int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, s
         return static_cast<bool>(lines);
     });
     while (!running.empty()) finishFirst();
-    if (against) {
-        out << against->text(options.format == Format::ndjson);
-    } else if (!withLines || !options.output.empty()) {
-        out << countsText(knowledge, counts, facts.charts(), facts.failed());
-    }
     lines.flush();
+    if (lines && !options.output.empty()) {
+        const EvaluationDay day{fhir::Date::parse(facts.asOf()), {}};
+        writeManifest(options.output, knowledge, day, {options.facts.string()}, {facts.charts(), facts.failed()});
+    }
+    if (against) {
+        against->print(options.format == Format::ndjson, out);
+    } else if (!withLines || !options.output.empty()) {
+        out << countsText(knowledge, counts, facts.charts());
+    }
     out.flush();
     if (lines && out) return 0;
     spdlog::error("the output cannot be written");

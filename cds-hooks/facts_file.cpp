@@ -1,5 +1,7 @@
 #include "cds-hooks/facts_file.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -20,14 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view formatName = "cd7match facts 1";
 constexpr std::string_view between = "\n\n";
-
-/// The files of the knowledge that say what a fact is: all but the trials.
-std::vector<std::pair<std::string, std::string>> vocabularyFiles(const Knowledge& knowledge) {
-    std::vector<std::pair<std::string, std::string>> files;
-    std::copy_if(knowledge.files.begin(), knowledge.files.end(), std::back_inserter(files),
-                 [](const auto& file) { return !file.first.starts_with("NCT"); });
-    return files;
-}
+constexpr std::int64_t mostInBlock = 1 << 24;
 
 /// What stands between blank lines must not hold one.
 std::string oneLine(std::string text) {
@@ -42,8 +37,8 @@ struct StoredColumn {
     std::string_view runs;
     std::string_view moments;
 
-    /// Nothing when the bytes are no column of at most so many charts.
-    std::optional<FactColumn> column(std::size_t most) const {
+    /// Nothing when the bytes are no column of so many charts.
+    std::optional<FactColumn> column(std::size_t all) const {
         FactColumn column;
         column.moments = moments;
         for (std::string_view rest = states;;) {
@@ -52,25 +47,25 @@ struct StoredColumn {
             if (end == std::string_view::npos) break;
             rest.remove_prefix(end + between.size());
         }
+        std::size_t done = 0;
         for (std::string_view rest = runs; !rest.empty();) {
             const auto state = mapping::takeNumber(rest);
             const auto charts = mapping::takeNumber(rest);
-            if (!state || !charts || *state >= column.states.size() || *charts > most) return std::nullopt;
+            if (!state || !charts || *state >= column.states.size() || *charts > all - done) return std::nullopt;
             column.runs.push_back({static_cast<std::uint32_t>(*state), static_cast<std::uint32_t>(*charts)});
+            done += *charts;
         }
+        if (done != all) return std::nullopt;
         return column;
     }
 };
 
-/// Calls `use` with the text of each chart in turn. False when there are not so many.
+/// Calls `use` with the text of each chart in turn.
 template <typename Use>
-bool forEachText(const FactColumn& column, std::size_t charts, const Use& use) {
-    std::size_t done = 0;
+void forEachText(const FactColumn& column, const Use& use) {
     for (const FactColumn::Run& run : column.runs) {
         for (std::uint32_t i = 0; i < run.charts; ++i) use(column.states[run.state]);
-        done += run.charts;
     }
-    return done == charts;
 }
 
 StoredFact storedAnswer(const mapping::Answer& answer) {
@@ -129,7 +124,10 @@ std::string ColumnWriter::runs() const {
 
 FactsFileWriter::FactsFileWriter(fs::path file, const Knowledge& knowledge, const EvaluationDay& day,
                                  std::size_t chartsInBlock)
-    : file_(std::move(file)), part_(file_.string() + ".part"), knowledge_(knowledge), chartsInBlock_(chartsInBlock) {
+    : file_(std::move(file)),
+      part_(file_.string() + "." + std::to_string(getpid()) + ".part"),
+      knowledge_(knowledge),
+      chartsInBlock_(chartsInBlock) {
     facts_.resize(knowledge.vocabulary.facts().size());
     fs::remove(part_);
     try {
@@ -161,7 +159,7 @@ void FactsFileWriter::create(const EvaluationDay& day) {
     say("format", formatName);
     say("program", programVersion());
     say("asOf", day.asOf ? day.asOf->text() : "latest");
-    for (const auto& [name, digest] : vocabularyFiles(knowledge_))
+    for (const auto& [name, digest] : knowledge_.vocabularyFiles)
         sqlite::Statement(*database_, "INSERT INTO knowledge VALUES (?, ?)").text(name).text(digest).step();
 }
 
@@ -217,8 +215,11 @@ void FactsFileWriter::writeBlock() {
 
 void FactsFileWriter::finish(const ChartCount& count) {
     if (charts_ > 0) writeBlock();
-    sqlite::Statement(*database_, "INSERT INTO about VALUES ('failed', ?)").text(std::to_string(count.failed)).step();
+    // Without these it is not whole.
+    for (const auto& [name, number] : {std::pair("charts", count.read), std::pair("failed", count.failed)})
+        sqlite::Statement(*database_, "INSERT INTO about VALUES (?, ?)").text(name).text(std::to_string(number)).step();
     database_.reset();
+    if (fs::exists(file_)) throw std::runtime_error("is there already");
     fs::rename(part_, file_);
 }
 
@@ -246,7 +247,7 @@ FactsFile::FactsFile(const fs::path& file, const Knowledge& knowledge)
     std::map<std::string, std::string> files;
     for (sqlite::Statement select(database_, "SELECT name, sha256 FROM knowledge"); select.step();)
         files.emplace(select.column(0), select.column(1));
-    for (const auto& [name, digest] : vocabularyFiles(knowledge)) {
+    for (const auto& [name, digest] : knowledge.vocabularyFiles) {
         const auto found = files.find(name);
         if (found == files.end() || found->second != digest)
             throw std::runtime_error(file.string() + ": was written with another " + name +
@@ -259,6 +260,9 @@ FactsFile::FactsFile(const fs::path& file, const Knowledge& knowledge)
     if (sum.step()) charts_ = static_cast<std::size_t>(sum.integer(0));
     const std::string failed = about("failed");
     std::from_chars(failed.data(), failed.data() + failed.size(), failed_);
+    if (failed.empty() || about("charts") != std::to_string(charts_))
+        throw std::runtime_error(file.string() + ": is damaged: charts are missing");
+    asOf_ = about("asOf");
 }
 
 void FactsFile::forEachBlock(const std::function<bool(std::unique_ptr<StoredBlock>)>& take) {
@@ -281,6 +285,8 @@ void FactsFile::forEachBlock(const std::function<bool(std::unique_ptr<StoredBloc
     for (sqlite::Statement blocks(database_, "SELECT number, charts FROM block ORDER BY number"); blocks.step();) {
         auto block = std::make_unique<StoredBlock>();
         const std::int64_t number = blocks.integer(0);
+        if (blocks.integer(1) < 1 || blocks.integer(1) > mostInBlock)
+            throw std::runtime_error(file_.string() + ": is damaged in block " + std::to_string(number));
         const auto charts = static_cast<std::size_t>(blocks.integer(1));
         block->number = static_cast<std::size_t>(number);
         const auto keep = [&](std::string bytes) -> std::string_view {
@@ -303,8 +309,7 @@ void FactsFile::forEachBlock(const std::function<bool(std::unique_ptr<StoredBloc
             return std::move(*read);
         };
         const auto each = [&](const std::string& name, const std::function<void(std::string_view)>& use) {
-            if (!forEachText(load(name, false), charts, use))
-                throw std::runtime_error(file_.string() + ": is damaged in column " + name);
+            forEachText(load(name, false), use);
         };
         block->origins.resize(charts);
         std::size_t next = 0;
@@ -314,8 +319,11 @@ void FactsFile::forEachBlock(const std::function<bool(std::unique_ptr<StoredBloc
         each("line", [&](std::string_view line) {
             std::from_chars(line.data(), line.data() + line.size(), block->origins[next++].line);
         });
-        each("asOf",
-             [&](std::string_view day) { block->facts.asOf.push_back(fhir::Date::parse(day).value_or(fhir::Date())); });
+        each("asOf", [&](std::string_view day) {
+            const auto parsed = fhir::Date::parse(day);
+            if (!parsed) throw std::runtime_error(file_.string() + ": is damaged in column asOf");
+            block->facts.asOf.push_back(*parsed);
+        });
         each("deceased", [&](std::string_view text) { block->deceased.push_back(text == "true"); });
 
         sqlite::Statement answered(database_, "SELECT 1 FROM answer WHERE block = ? LIMIT 1");

@@ -99,7 +99,8 @@ public:
     FactsFile(const std::filesystem::path& file, const Knowledge& knowledge);
 
     std::size_t charts() const { return charts_; }
-    std::size_t failed() const { return failed_; }
+    std::size_t failed() const { return failed_; }     ///< inputs that could not be read when it was written
+    const std::string& asOf() const { return asOf_; }  ///< a day, or "latest"
     /// Hands out block after block in the order of the charts until `take` says false. Of the facts only those are read
     /// that these trials ask for.
     void forEachBlock(const std::function<bool(std::unique_ptr<StoredBlock>)>& take);
@@ -112,6 +113,7 @@ private:
     sqlite::Connection database_;
     std::size_t charts_ = 0;
     std::size_t failed_ = 0;
+    std::string asOf_;
 };
 
 }  // namespace cds_hooks

@@ -158,7 +158,8 @@ private:
             }
         }
         if (!decided) lines = looksLikeLines(text).value_or(false);
-        if (!stream.problem().empty()) return hand("", lines ? line : 0, stream.problem(), offset);
+        const bool isBegun = line > 1 || !text.empty();
+        if (!stream.problem().empty()) return hand("", lines && isBegun ? line : 0, stream.problem(), offset);
         if (!lines) return isBlank(text) ? hand("", 0, "the file is empty") : hand(std::move(text), 0, "");
         text += '\n';
         if (!handLines()) return false;

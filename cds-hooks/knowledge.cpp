@@ -123,7 +123,11 @@ Knowledge readKnowledge(const std::vector<KnowledgeFile>& files, std::vector<map
     // A trial with problems may name facts that are not there.
     if (problems.empty()) knowledge.gateCodes = GateCodes(knowledge.vocabulary, knowledge.trials);
     knowledge.digest = digestOf(sorted);
-    for (const KnowledgeFile& file : sorted) knowledge.files.emplace_back(file.name, sha256(file.text));
+    for (const KnowledgeFile& file : sorted) {
+        knowledge.files.emplace_back(file.name, sha256(file.text));
+        const bool isOverlay = site && &file == &sorted.back();
+        if (isOverlay || !isTrialFile(file.name)) knowledge.vocabularyFiles.push_back(knowledge.files.back());
+    }
     return knowledge;
 }
 

@@ -36,6 +36,7 @@ struct Knowledge {
     std::vector<PrefetchTemplate> prefetch;  ///< that discovery publishes and hooks are read by
     GateCodes gateCodes;
     std::vector<std::pair<std::string, std::string>> files;  ///< name and SHA-256 of each, the overlay included
+    std::vector<std::pair<std::string, std::string>> vocabularyFiles;  ///< those of them that say what a fact is
     std::string
         digest;  ///< first 16 hexadecimal digits of the SHA-256 over names and texts of all files, the overlay included
 };

@@ -170,6 +170,11 @@ bool isSound(const cds_hooks::ReplayOptions& options) {
     std::vector<mapping::Problem> problems =
         cds_hooks::problemsOfOutput(options.output, options.resume, options.report);
     const std::vector<std::string>& paths = options.charts.paths;
+    for (const std::filesystem::path& page = options.report.cohort.page; const std::string& path : paths) {
+        std::error_code none;
+        if (!page.empty() && std::filesystem::equivalent(page, path, none))
+            problems.push_back({"--report", "would take the place of an input"});
+    }
     if (options.resume && std::find(paths.begin(), paths.end(), "-") != paths.end())
         problems.push_back({"--resume", "standard input cannot be read again"});
     for (const mapping::Problem& problem : problems) spdlog::error("{}", problem.text());
@@ -465,7 +470,12 @@ int run(int argc, char** argv) {
         ->check(CLI::ExistingFile)
         ->excludes(replayed)
         ->excludes(replay->get_option("--summary"))
-        ->excludes(replay->get_option("--report"));
+        ->excludes(replay->get_option("--report"))
+        ->excludes(replay->get_option("--as-of"))
+        ->excludes(replay->get_option("--covers"))
+        ->excludes(replay->get_option("--explain"))
+        ->excludes(replay->get_option("--resume"))
+        ->excludes(replay->get_option("--trust-input"));
     std::string against;
     replay
         ->add_option("--against", against,
@@ -703,6 +713,8 @@ int run(int argc, char** argv) {
             return usageOrKnowledgeError;
         const bool printsNdjson = words.format == "ndjson" || (words.format.empty() && !terminal);
         const auto printed = printsNdjson ? cds_hooks::Format::ndjson : cds_hooks::Format::table;
+        if (!factsFile.empty() && words.format == "markdown")
+            throw CLI::ValidationError("--format", "with --facts is table or ndjson");
         if (!factsFile.empty())
             return cds_hooks::replayFacts(*knowledge, {factsFile, replayOutput, against, printed, threads}, std::cout);
         if (paths.empty()) throw CLI::RequiredError("path, or --facts,");

@@ -28,6 +28,9 @@ std::string commonProblem(Value line, const Knowledge& knowledge, const Evaluati
     for (const Value trial : line["trials"].items()) trials.push_back(trial["trial"].text());
     const bool isSame = std::equal(trials.begin(), trials.end(), knowledge.trials.begin(), knowledge.trials.end(),
                                    [](std::string_view id, const rules::Trial& trial) { return id == trial.id; });
+    for (const Value trial : line["trials"].items()) {
+        if (!trial["criteria"].isArray()) return "is without evidence, as from a facts file; begin a new output";
+    }
     return isSame ? "" : "is of other trials; begin a new output, or give the same --trial";
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -29,8 +30,7 @@ struct Replayed {
     std::vector<Unlock> unlocks;
     std::vector<Candidate> candidates;
     CohortChart cohort;
-    std::string patient{};
-    std::vector<TrialVerdict> verdicts;
+    ChartVerdicts verdicts;
 };
 
 Candidate candidateOf(const Screening& screening, const rules::Evaluation& evaluation) {
@@ -65,9 +65,13 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
             replayed.candidates.push_back(candidateOf(screening, *evaluation));
     }
     if (options.onVerdicts) {
-        replayed.patient = patientReference(screening.chart.patient.id);
+        replayed.verdicts = {patientReference(screening.chart.patient.id),
+                             stored.origin,
+                             screening.facts.asOf,
+                             screening.facts.deceased,
+                             {}};
         for (const rules::Evaluation& evaluation : screening.evaluations)
-            replayed.verdicts.push_back(verdictOf(evaluation));
+            replayed.verdicts.trials.push_back(verdictOf(evaluation));
     }
     if (!options.explain.empty()) {
         replayed.text = stored.origin.text() + '\n' + explanation(screening, options.explain);
@@ -107,7 +111,7 @@ Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, con
                 tally.add(replayed->unlocks);
                 if (summary != nullptr) summary->add(std::move(replayed->cohort));
                 for (const Candidate& candidate : replayed->candidates) options.onCandidate(candidate);
-                if (options.onVerdicts) options.onVerdicts(replayed->patient, replayed->verdicts);
+                if (options.onVerdicts) options.onVerdicts(replayed->verdicts);
             };
         },
         [&] { return static_cast<bool>(out); });
@@ -131,23 +135,24 @@ public:
         : output_(options.output) {
         const EarlierOutput earlier(output_, knowledge, options.charts.day, [&](fhir::json::Value line) {
             const fhir::json::Value source = line["source"];
-            last_.file = source["file"].text();
-            last_.line = source["line"].isNumber() ? std::stoull(std::string(source["line"].text())) : 0;
+            last_ = std::string(source["file"].text());
+            if (source["line"].isNumber()) last_.append(1, ':').append(source["line"].text());
+            origins_.push_back(std::hash<std::string>()(last_));
             if (summary != nullptr) summary->add(summary->of(line));
             return std::string();
         });
         lines_ = earlier.lines();
-        isFound_ = lines_ == 0;
     }
 
     void apply(ChartSource& source) {
-        if (isFound_) return;
+        if (isDone()) return;
         spdlog::info("{} charts stand in the output already", lines_);
         source.inputs = [this, all = source.inputs](const std::function<bool(Input)>& take) {
             all([&](Input input) {
-                if (isFound_) return take(std::move(input));
+                if (isDone()) return take(std::move(input));
+                // What has no line here could not be read, or an input is given twice: each line is met in its order.
                 ++skipped_;
-                isFound_ = input.origin.file == last_.file && input.origin.line == last_.line;
+                if (std::hash<std::string>()(input.origin.text()) == origins_[met_]) ++met_;
                 return true;
             });
         };
@@ -155,19 +160,22 @@ public:
 
     /// Adds what the earlier run has counted. Throws std::runtime_error when it was about other inputs.
     void addTo(ChartCount& count) const {
-        if (!isFound_)
-            throw std::runtime_error(output_.string() + ": ends with " + last_.text() +
+        if (!isDone())
+            throw std::runtime_error(output_.string() + ": ends with " + last_ +
                                      ", which is not among these inputs; nothing was evaluated");
         count.read += lines_;
         count.failed += skipped_ - lines_;
     }
 
 private:
+    bool isDone() const { return met_ == origins_.size(); }
+
     std::filesystem::path output_;
-    Origin last_;
+    std::string last_;
+    std::vector<std::size_t> origins_;  ///< a hash of the origin of each line
+    std::size_t met_ = 0;               ///< of them
     std::size_t lines_ = 0;
     std::size_t skipped_ = 0;
-    bool isFound_ = false;
 };
 
 }  // namespace
@@ -179,9 +187,11 @@ std::vector<mapping::Problem> problemsOfOutput(const std::filesystem::path& outp
         problems.push_back({"--explain", "does not go with --summary and --report"});
     if (const std::filesystem::path& page = report.cohort.page; !page.empty()) {
         const std::filesystem::path folder = page.has_parent_path() ? page.parent_path() : ".";
-        if (std::filesystem::is_directory(page) || !std::filesystem::is_directory(folder))
+        const bool isOther = std::filesystem::exists(page) && !std::filesystem::is_regular_file(page);
+        if (isOther || std::filesystem::is_symlink(page) || !std::filesystem::is_directory(folder))
             problems.push_back({"--report", page.string() + ": no file can be written there"});
-        if (page == output) problems.push_back({"--report", "is the file of --output as well"});
+        if (!output.empty() && std::filesystem::weakly_canonical(page) == std::filesystem::weakly_canonical(output))
+            problems.push_back({"--report", "is the file of --output as well"});
     }
     if (output.empty()) {
         if (resume) problems.push_back({"--resume", "needs --output, the file to go on with"});
@@ -231,17 +241,15 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
         resumed.emplace(options, knowledge, cohort);
         resumed->apply(source);
     }
-    if (!options.output.empty()) {
-        file.open(options.output, std::ios::binary | std::ios::app);
-        if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
-    }
     std::optional<Against> against;
     ReportOptions reporting = options.report;
     if (!options.against.empty()) {
         against.emplace(options.against, knowledge);
-        reporting.onVerdicts = [&](const std::string& patient, const std::vector<TrialVerdict>& verdicts) {
-            against->add(patient, verdicts);
-        };
+        reporting.onVerdicts = [&](const ChartVerdicts& chart) { against->add(chart); };
+    }
+    if (!options.output.empty()) {
+        file.open(options.output, std::ios::binary | std::ios::app);
+        if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
     }
     Reported reported = reportAll(knowledge, reporting, source, options.output.empty() ? out : file, cohort);
     if (resumed) resumed->addTo(reported.count);
@@ -253,8 +261,7 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
     if (!options.output.empty() && reported.isWritten)
         writeManifest(options.output, knowledge, options.charts.day, paths, reported.count);
     if (against && reported.isWritten) {
-        out << against->text(options.moves == Format::ndjson);
-        out.flush();
+        against->print(options.moves == Format::ndjson, out);
         if (!out) reported.isWritten = false;
     }
     if (!summary) return reported.status();

@@ -39,7 +39,7 @@ struct ReportOptions {
     /// Told every candidate, in the order of the charts.
     std::function<void(const Candidate&)> onCandidate{};
     /// Told the verdicts of every chart, in their order.
-    std::function<void(const std::string& patient, const std::vector<TrialVerdict>&)> onVerdicts{};
+    std::function<void(const ChartVerdicts&)> onVerdicts{};
     CohortOptions cohort{};
 };
 

@@ -10,6 +10,10 @@ namespace {
 
 constexpr char field = '\t';
 
+/// In milliseconds: no moment of FHIR lies farther from 1970, and none lasts longer.
+constexpr std::int64_t farthest = 300'000'000'000'000;
+constexpr std::uint64_t longest = 300'000'000'000'000;
+
 /// The lists of a Fact that rules read. What is only shown is not stored.
 using List = std::vector<Evidence> Fact::*;
 constexpr std::array<std::pair<std::string_view, List>, 4> lists{{{"result", &Fact::results},
@@ -222,9 +226,10 @@ bool restoreMoments(std::string_view moments, Fact& fact) {
                 if ((*given >> i & 1U) == 0) continue;
                 const auto first = takeNumber(moments);
                 const auto length = takeNumber(moments);
-                if (!first || !length) return false;
+                if (!first || !length || *length > longest) return false;
                 moment.emplace();
                 moment->first = unzigzag(*first);
+                if (moment->first > farthest || moment->first < -farthest) return false;
                 moment->last = moment->first + static_cast<std::int64_t>(*length);
             }
         }

@@ -1,6 +1,7 @@
 #include "rules/block.h"
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -294,18 +295,16 @@ private:
 
     /// A sentence about two facts, of which charts mostly say nothing: that is judged once for each two states.
     void fillPairs(const Comparison& comparison, std::size_t index, Column& later, Column& earlier, Bytes& bytes) {
-        constexpr std::uint8_t unset = 0xff;
-        Bytes known(later.states() * earlier.states(), unset);
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint8_t> known;  // few states hold no evidence
         for (std::size_t chart = 0; chart < charts_; ++chart) {
-            const std::uint32_t a = later.stateOf(chart);
-            const std::uint32_t b = earlier.stateOf(chart);
-            if (later.hasEvidence(a) || earlier.hasEvidence(b)) {
+            const std::pair states(later.stateOf(chart), earlier.stateOf(chart));
+            if (later.hasEvidence(states.first) || earlier.hasEvidence(states.second)) {
                 bytes[chart] = judgedOf(comparison, index, chart);
                 continue;
             }
-            std::uint8_t& byte = known[a * earlier.states() + b];
-            if (byte == unset) byte = judgedOf(comparison, index, chart);
-            bytes[chart] = byte;
+            auto found = known.find(states);
+            if (found == known.end()) found = known.emplace(states, judgedOf(comparison, index, chart)).first;
+            bytes[chart] = found->second;
         }
     }
 

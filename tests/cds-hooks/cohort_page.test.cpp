@@ -226,19 +226,6 @@ TEST_CASE("what is beyond the limit is counted, and the page says where it is") 
     CHECK_LE(page.count("//h:article"), 15);
 }
 
-namespace {
-
-/// The page without its table of what could not be read.
-std::string withoutUnread(std::string page) {
-    const std::size_t begin =
-        page.find("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"unread\">");
-    if (begin == std::string::npos) return page;
-    const std::string_view end = "</div>\n";
-    return page.erase(begin, page.find(end, begin) + end.size() - begin);
-}
-
-}  // namespace
-
 TEST_CASE("page and summary are the same for any number of threads, and for a run that goes on with an earlier one") {
     const Folder folder;
     std::vector<std::string> paths = stories();
@@ -267,7 +254,7 @@ TEST_CASE("page and summary are the same for any number of threads, and for a ru
         std::filesystem::remove(options.report.cohort.page);
         CHECK_EQ(replay(options).out, first.out);
         // An input that failed before the interruption is counted, and was named by that run.
-        CHECK(withoutUnread(pageOf(options)) == withoutUnread(page));
+        CHECK(support::withoutUnread(pageOf(options)) == support::withoutUnread(page));
     }
 }
 

@@ -123,14 +123,17 @@ cds_hooks::FactsReplayOptions asNdjson(const fs::path& file) {
     return options;
 }
 
-/// "NCT07109518: ineligible" of each line.
-std::vector<std::string> statuses(const std::string& ndjson, std::string_view trial) {
+/// Where each chart stands with a trial: its status, or "no-disease", or "deceased".
+std::vector<std::string> places(const std::string& ndjson, std::string_view trial) {
     std::vector<std::string> result;
     std::istringstream stream(ndjson);
     for (std::string line; std::getline(stream, line);) {
         const fhir::json::Document document(line);
         for (const fhir::json::Value each : document.root()["trials"].items()) {
-            if (each["trial"].text() == trial) result.emplace_back(each["status"].text());
+            if (each["trial"].text() != trial) continue;
+            result.emplace_back(document.root()["deceased"].isTrue() ? "deceased"
+                                : each["gate"].isTrue()              ? each["status"].text()
+                                                                     : "no-disease");
         }
     }
     return result;
@@ -192,8 +195,9 @@ TEST_CASE("a facts file can be replayed, in any number of threads, and without a
 
     options.format = cds_hooks::Format::table;
     const Run table = replayFacts(knowledge(), options);
-    CHECK(table.out.starts_with("300 charts; 3 inputs could not be read when the facts were written\n"));
-    const std::vector<std::string> all = statuses(one.out, "NCT07117305");
+    CHECK(table.out.starts_with("300 charts\n"));
+    CHECK(table.says("3 inputs could not be read when it was written"));
+    const std::vector<std::string> all = places(one.out, "NCT07117305");
     const auto ineligible = std::count(all.begin(), all.end(), "ineligible");
     CHECK(ineligible > 0);
     CHECK(table.out.find("ineligible " + std::to_string(ineligible) + "\n", table.out.find("NCT07117305")) !=
@@ -221,8 +225,8 @@ TEST_CASE("an amendment is compared with an earlier output: who moved, and by wh
     const Knowledge changed = amended("NCT07117175", "age <= 70", "age <= 80");
     const Run moved = replayFacts(changed, options);
     const std::string after = replayFacts(changed, asNdjson(file)).out;
-    const std::vector<std::string> was = statuses(before, "NCT07117175");
-    const std::vector<std::string> is = statuses(after, "NCT07117175");
+    const std::vector<std::string> was = places(before, "NCT07117175");
+    const std::vector<std::string> is = places(after, "NCT07117175");
     REQUIRE(was.size() == is.size());
     std::size_t expected = 0;
     for (std::size_t i = 0; i < was.size(); ++i) expected += was[i] != is[i] ? 1 : 0;
@@ -243,12 +247,63 @@ TEST_CASE("an amendment is compared with an earlier output: who moved, and by wh
 
     // The output of a replay of the charts themselves serves as well.
     std::string bundles;
+    std::size_t line = 0;
     for (const Subject& subject : subjects) {
         const Screening screening = cds_hooks::screen(knowledge(), subject.chart(), subject.asOf);
-        bundles += cds_hooks::ndjsonLine(screening, knowledge(), {"charts.ndjson", 1}) + '\n';
+        bundles += cds_hooks::ndjsonLine(screening, knowledge(), {"charts.ndjson", ++line}) + '\n';
     }
     options.against = folder.write("replayed.ndjson", bundles);
     CHECK(replayFacts(changed, options).out == table);
+
+    // One chart that is not there any more moves no other one, though all are of patients without an id.
+    const std::size_t second = bundles.find('\n') + 1;
+    options.against = folder.write("without-the-first.ndjson", bundles.substr(second));
+    const std::string fewer = replayFacts(knowledge(), options).out;
+    CHECK(fewer.find("399 charts compared\n  1 chart only in this one\n") == 0);
+    CHECK(fewer.find("NCT07117175  0 moved") != std::string::npos);
+}
+
+TEST_CASE("what a trial's disease is, another day, and a trial that was not there are told apart from who moved") {
+    const support::Folder folder;
+    const std::vector<Subject> subjects = stories();
+    const fs::path file = folder / "cohort.facts";
+    write(file, subjects, 64);
+    const std::string before = replayFacts(knowledge(), asNdjson(file)).out;
+    cds_hooks::FactsReplayOptions options = asNdjson(file);
+    options.against = folder.write("before.ndjson", before);
+
+    // With another gate the same verdicts are about other patients.
+    const Knowledge gated =
+        amended("NCT07109518", R"("gate": ["inc.02", "inc.03", "inc.08"])", R"("gate": ["inc.02"])");
+    const std::vector<std::string> was = places(before, "NCT07109518");
+    const std::vector<std::string> is = places(replayFacts(gated, asNdjson(file)).out, "NCT07109518");
+    std::size_t expected = 0;
+    for (std::size_t i = 0; i < was.size(); ++i) expected += was[i] != is[i] && is[i] == "no-disease" ? 1 : 0;
+    CHECK(expected > 50);
+    CHECK(replayFacts(gated, options).lines() == expected);
+
+    std::string earlierDay = before;
+    const std::string day = R"("asOf":"2025-11-13")";
+    for (auto at = earlierDay.find(day); at != std::string::npos; at = earlierDay.find(day, at))
+        earlierDay.replace(at, day.size(), R"("asOf":"2024-11-13")");
+    options.against = folder.write("earlier-day.ndjson", earlierDay);
+    CHECK(replayFacts(knowledge(), options).says("evaluated as of another day"));
+
+    std::string oneTrial;
+    std::istringstream lines(before);
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t second = line.find(R"(,{"trial":"NCT07109518")");
+        REQUIRE(second != std::string::npos);
+        oneTrial += line.substr(0, second) + "]}\n";
+    }
+    options.against = folder.write("one-trial.ndjson", oneTrial);
+    CHECK(replayFacts(knowledge(), options).says("without NCT07117305 in the earlier output"));
+    options.format = cds_hooks::Format::table;
+    CHECK(replayFacts(knowledge(), options).out.find("NCT07117305  0 moved") == std::string::npos);
+
+    options.against = folder.write("no-gate.ndjson", R"({"patient":"Patient","asOf":"2025-11-13","trials":[{}]})"
+                                                     "\n");
+    CHECK(replayFacts(knowledge(), options).says("no-gate.ndjson:1: is no result (trials.gate: is missing)"));
 }
 
 TEST_CASE("what is no facts file, or is damaged, or was read with another vocabulary is refused by name") {
@@ -266,12 +321,17 @@ TEST_CASE("what is no facts file, or is damaged, or was read with another vocabu
     const Knowledge other = cds_hooks::readKnowledge(files, problems);
     CHECK(replayFacts(other, asNdjson(file)).says("was written with another facts.json"));
 
-    for (const std::string damage : {"UPDATE column SET states = 'nonsense' WHERE name = 'fact/age'",
-                                     "UPDATE column SET runs = x'00' WHERE name = 'fact/age'",
-                                     "UPDATE column SET runs = x'7f01' WHERE name = 'fact/age'",
-                                     "UPDATE column SET runs = x'0001' WHERE name = 'patient'",
-                                     "UPDATE column SET moments = x'ff' WHERE name = 'fact/stemCellTransplant'",
-                                     "DELETE FROM column WHERE name = 'fact/age'"}) {
+    for (const std::string damage :
+         {"UPDATE column SET states = 'nonsense' WHERE name = 'fact/age'",
+          "UPDATE column SET runs = x'00' WHERE name = 'fact/age'",
+          "UPDATE column SET runs = x'7f01' WHERE name = 'fact/age'",
+          "UPDATE column SET runs = x'0001' WHERE name = 'patient'",
+          "UPDATE column SET runs = x'00ffffff7f' WHERE name = 'line'", "UPDATE block SET charts = -1",
+          "UPDATE block SET charts = 4611686018427387904", "DELETE FROM block WHERE number = 1",
+          "UPDATE column SET states = 'someday' WHERE name = 'asOf'", "DELETE FROM about WHERE name = 'failed'",
+          "DELETE FROM about WHERE name = 'charts'",
+          "UPDATE column SET moments = x'ff' WHERE name = 'fact/stemCellTransplant'",
+          "DELETE FROM column WHERE name = 'fact/age'"}) {
         CAPTURE(damage);
         const fs::path copy = folder / "damaged.facts";
         fs::copy_file(file, copy, fs::copy_options::overwrite_existing);
@@ -294,15 +354,14 @@ TEST_CASE("facts are written whole, with a manifest, or not at all") {
     CHECK(run.status == 3);
     CHECK(run.says("broken.json: line 1"));
     CHECK(fs::exists(folder / "cohort.facts.manifest.json"));
-    CHECK_FALSE(fs::exists(folder / "cohort.facts.part"));
+    CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 3);
     const Run again = support::logged([&](std::ostream&) { return cds_hooks::writeFacts(knowledge(), options); });
     CHECK(again.status == 2);
     CHECK(again.says("is there already"));
 
     {
         const cds_hooks::FactsFileWriter given(folder / "left.facts", knowledge(), {});
-        CHECK(fs::exists(folder / "left.facts.part"));
+        CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 4);
     }
-    CHECK_FALSE(fs::exists(folder / "left.facts.part"));
-    CHECK_FALSE(fs::exists(folder / "left.facts"));
+    CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 3);
 }

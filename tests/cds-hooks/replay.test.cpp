@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -347,5 +348,32 @@ TEST_CASE("what cannot be done with a chart that was read ends the run, in any n
         CHECK(run.status == 0);
         CHECK(reason == "no space left");
         CHECK(finished == 5);
+    }
+}
+
+TEST_CASE("a run goes on behind its last line also when an input is given twice") {
+    const Folder folder;
+    const std::string path =
+        folder.write("charts.ndjson", chart("a") + "\n{\n" + chart("b") + "\n" + chart("c") + "\n");
+    cds_hooks::ReplayOptions options;
+    options.charts.paths = {path, path};
+    options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
+    options.report.format = cds_hooks::Format::ndjson;
+    options.output = folder / "out.ndjson";
+    const auto run = [&] {
+        return support::logged(
+            [&](std::ostream& out) { return cds_hooks::replay(support::knowledge(), options, out); });
+    };
+    CHECK_EQ(run().status, 3);
+    const std::string whole = support::readFile(options.output.string());
+    CHECK_EQ(std::count(whole.begin(), whole.end(), '\n'), 6);
+    options.resume = true;
+    for (std::size_t cut = whole.find('\n'); cut != std::string::npos; cut = whole.find('\n', cut + 1)) {
+        CAPTURE(cut);
+        std::ofstream(options.output) << whole.substr(0, cut + 1);
+        CHECK_EQ(run().status, 3);
+        CHECK(support::readFile(options.output.string()) == whole);
+        const std::string manifest = support::readFile(options.output.string() + ".manifest.json");
+        CHECK(manifest.find(R"("charts":{"evaluated":6,"failed":2})") != std::string::npos);
     }
 }

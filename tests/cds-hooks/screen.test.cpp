@@ -19,6 +19,7 @@
 #include "cds-hooks/server_charts.h"
 #include "fhir/error.h"
 #include "fhir/json.h"
+#include "tests/page.h"
 #include "tests/screened.h"
 #include "tests/support.h"
 #include "tests/vendor-double/fhir_double.h"
@@ -408,7 +409,8 @@ TEST_CASE("a screening has the summary and the page of a replay, also when it go
     options.resume = true;
     std::ofstream(options.output) << lines.substr(0, lines.find('\n') + 10);
     CHECK_EQ(screen(options).out, first.out);
-    CHECK(support::readFile(options.report.cohort.page.string()) == page);
+    CHECK(support::withoutUnread(support::readFile(options.report.cohort.page.string())) ==
+          support::withoutUnread(page));
 }
 
 TEST_CASE("a run that was interrupted goes on with its output, and ends with the same bytes") {
