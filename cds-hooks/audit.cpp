@@ -157,20 +157,21 @@ private:
 // --- resources -------------------------------------------------------------------------------------------------------
 
 /// Where the code of a piece of evidence can stand.
-std::vector<const CodeableConcept*> conceptsOf(const fhir::Chart& chart, const Evidence& evidence) {
-    std::vector<const CodeableConcept*> concepts;
+std::vector<CodeableConcept> conceptsOf(const fhir::Chart& chart, const Evidence& evidence) {
+    std::vector<CodeableConcept> concepts;
     const std::size_t index = evidence.resourceIndex;
     if (evidence.resourceType == "Observation" && index < chart.observation.size()) {
-        concepts.push_back(&chart.observation[index].result.code);
-        for (const fhir::ObservationResult& part : chart.observation[index].component) concepts.push_back(&part.code);
+        concepts.push_back(chart.observation[index].code);
+        const fhir::Observation observation = chart.observation[index].whole();
+        for (const fhir::ObservationResult& part : observation.component) concepts.push_back(part.code);
     } else if (evidence.resourceType == "Condition" && index < chart.condition.size()) {
-        concepts.push_back(&chart.condition[index].code);
+        concepts.push_back(chart.condition[index].code);
     } else if (evidence.resourceType == "DiagnosticReport" && index < chart.diagnosticReport.size()) {
-        for (const CodeableConcept& code : chart.diagnosticReport[index].conclusionCode) concepts.push_back(&code);
+        concepts = chart.diagnosticReport[index].conclusionCode;
     } else if (evidence.resourceType == "AllergyIntolerance" && index < chart.allergyIntolerance.size()) {
-        concepts.push_back(&chart.allergyIntolerance[index].code);
+        concepts.push_back(chart.allergyIntolerance[index].code);
     } else if (fhir::isActivity(evidence.resourceType) && index < chart.activity.size()) {
-        concepts.push_back(&chart.activity[index].code);
+        concepts.push_back(chart.activity[index].code);
     }
     return concepts;
 }
@@ -277,8 +278,8 @@ void Audit::addValue(const fhir::Chart& chart, const Evidence& evidence) {
     entry.unconfirmed += evidence.basis == Basis::unconfirmed ? 1 : 0;
     if (!evidence.unitText.empty()) entry.units[shorten(evidence.unitText, longestWords)].countHere();
     std::vector<mapping::Match> matches;
-    for (const CodeableConcept* concept_ : conceptsOf(chart, evidence)) {
-        for (const fhir::Coding& coding : concept_->coding) {
+    for (const CodeableConcept& concept_ : conceptsOf(chart, evidence)) {
+        for (const fhir::Coding& coding : concept_.coding) {
             const auto system = knowledge_->vocabulary.system(coding.system);
             if (!system) continue;
             matches.clear();
@@ -295,9 +296,11 @@ void Audit::addValue(const fhir::Chart& chart, const Evidence& evidence) {
 }
 
 void Audit::readUnmapped(const fhir::Chart& chart) {
-    for (const fhir::Observation& observation : chart.observation) {
-        addUnmapped("Observation", observation.result.code);
-        for (const fhir::ObservationResult& part : observation.component) addUnmapped("Observation", part.code);
+    for (const fhir::ObservationOutline& observation : chart.observation) {
+        addUnmapped("Observation", observation.code);
+        if (!observation.hasComponents) continue;
+        const fhir::Observation whole = observation.whole();
+        for (const fhir::ObservationResult& part : whole.component) addUnmapped("Observation", part.code);
     }
     for (const fhir::Condition& condition : chart.condition) addUnmapped("Condition", condition.code);
     for (const fhir::Activity& activity : chart.activity) addUnmapped(activity.resourceType, activity.code);

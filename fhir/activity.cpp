@@ -102,14 +102,13 @@ void readCarePlan(const Reader& reader, Value resource, std::vector<Activity>& a
     const std::string_view planStatus = trimmed(reader.text(resource, "status"));
     std::size_t index = 0;
     for (const Value item : resource["activity"].items()) {
-        const std::string place = "activity[" + std::to_string(index++) + "].detail";
+        const std::string path = reader.place.text() + ".activity[" + std::to_string(index++) + "].detail";
         const Value detail = item["detail"];
         if (!detail.isObject()) continue;  // a reference to a request, which is read where it stands
         Activity activity;
         activity.resourceType = "CarePlan";
         activity.id = reader.text(resource, "id");
-        activity.path = reader.path + '.' + place;
-        const Reader inDetail{activity.path, reader.issues};
+        const Reader inDetail{{path}, *reader.issues};
         // A plan that is over or withdrawn plans nothing any more.
         const bool planned = planStatus == "active" || planStatus == "on-hold" || planStatus == "draft";
         activity.status = planned ? trimmed(inDetail.text(detail, "status")) : planStatus;
@@ -124,16 +123,15 @@ void readCarePlan(const Reader& reader, Value resource, std::vector<Activity>& a
 
 }  // namespace
 
-void readActivities(Value resource, const std::string& path, const Lookup& lookUp, std::vector<Activity>& activities,
+void readActivities(Value resource, const Place& place, const Lookup& lookUp, std::vector<Activity>& activities,
                     std::vector<Issue>& issues) {
     const std::string_view type = resource["resourceType"].text();
     if (type == "CarePlan") {
-        readCarePlan({path, issues}, resource, activities);
+        readCarePlan(Reader(place, issues), resource, activities);
         return;
     }
     Activity activity;
-    activity.path = path;
-    const Reader reader{activity.path, issues};
+    const Reader reader{place, issues};
     activity.resourceType = type;
     activity.id = reader.text(resource, "id");
     activity.status = trimmed(reader.text(resource, "status"));

@@ -67,34 +67,9 @@ using json::Value;
 
 constexpr std::size_t mostIssues = 200;
 
-/// A place in the sources, put into words only when somebody asks.
-struct Place {
-    enum class Kind { whole, entry, item };
-    const std::string* parent = nullptr;
-    std::size_t index = 0;  ///< of the entry of a Bundle, or the item of an array, that the parent is
-    Kind kind = Kind::whole;
-
-    std::string text() const {
-        std::string words;
-        const std::string number = kind == Kind::whole ? std::string() : std::to_string(index);
-        words.reserve(parent->size() + number.size() + 20);
-        words += *parent;
-        if (kind == Kind::entry) {
-            if (!words.empty()) words += '.';
-            words += "entry[";
-            words += number;
-            words += "].resource";
-        } else if (kind == Kind::item) {
-            words += '[';
-            words += number;
-            words += ']';
-        }
-        return words;
-    }
-};
-
 struct Found {
     Value resource;
+    std::string_view type;
     Place place;
     std::string_view fullUrl;
 };
@@ -102,13 +77,16 @@ struct Found {
 /// Everything that readChart collects before it knows whose chart it is.
 struct Collection {
     std::vector<Found> patients;
-    std::vector<Found> others;        ///< everything that is about a patient
-    std::vector<Found> referenced;    ///< what others refer to: Medications and ResearchStudies
-    std::deque<std::string> parents;  ///< what the places of those lie in
+    std::vector<Found> others;                          ///< everything that is about a patient
+    std::vector<Found> referenced;                      ///< what others refer to: Medications and ResearchStudies
+    std::shared_ptr<std::deque<std::string>> parents =  ///< what the places of those lie in
+        std::make_shared<std::deque<std::string>>();
     std::vector<Issue> issues;
     std::size_t moreIssues = 0;
     bool withheld = false;
     std::vector<std::string_view> leftOut;  ///< the types of malformed resources; "" when one names none
+
+    std::string_view keep(std::string path) { return parents->emplace_back(std::move(path)); }
 
     void leaveOut(std::string_view type, std::string path, std::string message) {
         leftOut.push_back(type);
@@ -168,7 +146,7 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
 
 void collectBundle(Value bundle, std::string path, bool isPage, Collection& collection) {
     if (!isPage && (nextLink(bundle) || holdsLessThanTotal(bundle))) collection.withheld = true;
-    Place place{&collection.parents.emplace_back(std::move(path)), 0, Place::Kind::entry};
+    Place place{collection.keep(std::move(path)), 0, Place::Kind::entry};
     for (const Value entry : bundle["entry"].items()) {
         Value resource;
         try {
@@ -184,7 +162,7 @@ void collectBundle(Value bundle, std::string path, bool isPage, Collection& coll
 
 void collect(Value value, const Place& place, std::string_view fullUrl, Collection& collection) {
     if (value.isArray()) {
-        Place itemPlace{&collection.parents.emplace_back(place.text()), 0, Place::Kind::item};
+        Place itemPlace{collection.keep(place.text()), 0, Place::Kind::item};
         for (const Value item : value.items()) {
             try {
                 if (item) collect(item, itemPlace, {}, collection);
@@ -198,14 +176,13 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
     const std::string_view type = value["resourceType"].text();
     if (type == "Bundle") {
         collectBundle(value, place.text(), false, collection);
-    } else if (type == "Patient" || isOneOf(referencedTypes, type) || isOneOf(recordTypes, type) || isActivity(type)) {
+    } else if (const bool isRecord = isOneOf(recordTypes, type) || isActivity(type);
+               isRecord || type == "Patient" || isOneOf(referencedTypes, type)) {
         // Looked at later without a net: a resource that contradicts itself here is left out now.
         static_cast<void>(value["id"]);
         static_cast<void>(value["meta"]["lastUpdated"]);
-        auto& found = type == "Patient"                ? collection.patients
-                      : isOneOf(referencedTypes, type) ? collection.referenced
-                                                       : collection.others;
-        found.push_back({value, place, fullUrl});
+        auto& found = isRecord ? collection.others : type == "Patient" ? collection.patients : collection.referenced;
+        found.push_back({value, type, place, fullUrl});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
@@ -290,7 +267,7 @@ public:
             if (!other.fullUrl.empty()) byName_.emplace(withoutVersion(other.fullUrl), other.resource);
             const std::string_view id = other.resource["id"].text();
             if (id.empty()) continue;
-            byName_.emplace(std::string(other.resource["resourceType"].text()) + '/' + std::string(id), other.resource);
+            byName_.emplace(std::string(other.type) + '/' + std::string(id), other.resource);
         }
     }
 
@@ -328,7 +305,7 @@ struct Identity {
 
     explicit Identity(const Found& found) {
         if (found.fullUrl.empty()) {
-            before = found.resource["resourceType"].text();
+            before = found.type;
             last = found.resource["id"].text();
         } else if (const auto slash = found.fullUrl.rfind('/'); slash != std::string_view::npos) {
             before = found.fullUrl.substr(0, slash);
@@ -393,33 +370,33 @@ void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues)
     resources.erase(resources.begin() + static_cast<std::ptrdiff_t>(kept), resources.end());
 }
 
-void read(const Found& found, const Lookup& lookUp, Chart& chart) {
+void read(const Found& found, const Lookup& lookUp, Collection& collection, Chart& chart) {
     const Value resource = found.resource;
-    std::string path = found.place.text();
-    const std::string_view type = resource["resourceType"].text();
+    const Place& place = found.place;
+    const std::string_view type = found.type;
     if (type == "Observation") {
-        chart.observation.push_back(readObservation(resource, std::move(path), chart.issues));
+        chart.observation.push_back(readObservationOutline(resource, place, chart.issues));
     } else if (type == "Condition") {
-        chart.condition.push_back(readCondition(resource, std::move(path), chart.patient, chart.issues));
+        chart.condition.push_back(readCondition(resource, place, chart.patient, chart.issues));
     } else if (type == "AllergyIntolerance") {
-        chart.allergyIntolerance.push_back(
-            readAllergyIntolerance(resource, std::move(path), chart.patient, chart.issues));
+        chart.allergyIntolerance.push_back(readAllergyIntolerance(resource, place, chart.patient, chart.issues));
     } else if (type == "DiagnosticReport") {
-        chart.diagnosticReport.push_back(readDiagnosticReport(resource, path, chart.issues));
+        chart.diagnosticReport.push_back(readDiagnosticReport(resource, place, chart.issues));
         std::size_t index = 0;
         for (const Value contained : resource["contained"].items()) {
-            const std::string containedPath = path + ".contained[" + std::to_string(index++) + ']';
-            if (contained["resourceType"].text() == "Observation")
-                chart.observation.push_back(readObservation(contained, containedPath, chart.issues));
+            const std::size_t own = index++;
+            if (contained["resourceType"].text() != "Observation") continue;
+            const Place inside{collection.keep(place.text() + ".contained[" + std::to_string(own) + ']')};
+            chart.observation.push_back(readObservationOutline(contained, inside, chart.issues));
         }
     } else if (type == "ResearchSubject") {
-        chart.researchSubject.push_back(readResearchSubject(resource, path, lookUp, chart.issues));
+        chart.researchSubject.push_back(readResearchSubject(resource, place, lookUp, chart.issues));
     } else if (type == "Consent") {
-        chart.consent.push_back(readConsent(resource, path, lookUp, chart.issues));
+        chart.consent.push_back(readConsent(resource, place, lookUp, chart.issues));
     } else if (type == "QuestionnaireResponse") {
-        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, path, chart.issues));
+        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, place.text(), chart.issues));
     } else {
-        readActivities(resource, path, lookUp, chart.activity, chart.issues);
+        readActivities(resource, place, lookUp, chart.activity, chart.issues);
     }
 }
 
@@ -428,9 +405,8 @@ void reserve(Chart& chart, const std::vector<Found>& resources) {
     std::size_t observations = 0;
     std::size_t conditions = 0;
     for (const Found& found : resources) {
-        const std::string_view type = found.resource["resourceType"].text();
-        observations += type == "Observation";
-        conditions += type == "Condition";
+        observations += found.type == "Observation";
+        conditions += found.type == "Condition";
     }
     chart.observation.reserve(observations);
     chart.condition.reserve(conditions);
@@ -446,7 +422,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
         if (source.isPage) {
             collectBundle(source.value, source.path, true, collection);
         } else {
-            collect(source.value, {&source.path}, {}, collection);
+            collect(source.value, {collection.keep(source.path)}, {}, collection);
         }
     }
 
@@ -454,6 +430,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     chart.document = std::move(document);
     chart.coverage = std::move(coverage);
     chart.issues = std::move(collection.issues);
+    chart.places = collection.parents;
     chart.incomplete = collection.withheld;
     if (chart.incomplete)
         chart.issues.push_back(
@@ -474,7 +451,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
                     "a second Patient; a chart is one patient's (the first stands at " +
                         collection.patients.front().place.text() + ")");
     const Found& found = collection.patients.front();
-    chart.patient = readPatient(found.resource, found.place.text(), chart.issues);
+    chart.patient = readPatient(found.resource, found.place, chart.issues);
     chart.patient.fullUrl = found.fullUrl;
 
     removeDuplicates(collection.others, chart.issues);
@@ -497,7 +474,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
             if (!isAbout(other.resource, chart.patient, known)) {
                 ++foreign;
             } else {
-                read(other, lookUp, chart);
+                read(other, lookUp, collection, chart);
             }
         } catch (const Error& error) {
             chart.issues.push_back(

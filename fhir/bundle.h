@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,7 +49,7 @@ private:
 /// What one patient's FHIR resources say, as far as we read them.
 struct Chart {
     Patient patient;
-    std::vector<Observation> observation;
+    std::vector<ObservationOutline> observation;
     std::vector<Condition> condition;
     std::vector<Activity> activity;
     std::vector<AllergyIntolerance> allergyIntolerance;
@@ -62,6 +63,7 @@ struct Chart {
     bool incomplete = false;  ///< some Bundle has further pages, or says that something was left out
     std::shared_ptr<const json::Document> document;            ///< owns every text above
     std::vector<std::shared_ptr<const json::Document>> pages;  ///< so do these, where sources were fetched
+    std::shared_ptr<const std::deque<std::string>> places;     ///< what the places above lie in
 };
 
 /// A value to read resources from, and its place in the document: "" for a Bundle that is the document.

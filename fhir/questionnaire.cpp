@@ -116,7 +116,7 @@ private:
             std::size_t index = 0;
             for (const Value answer : answers.items()) {
                 const std::string element = "answer[" + std::to_string(index++) + ']';
-                item.answer.push_back(readAnswer(answer, element, {path, issues_}));
+                item.answer.push_back(readAnswer(answer, element, {{path}, issues_}));
             }
         } catch (const Malformed& malformed) {
             report(path + '.' + malformed.element, malformed.message);
@@ -150,7 +150,7 @@ std::string_view authorOf(Value resource, const Reader& reader) {
 QuestionnaireResponse readQuestionnaireResponse(Value resource, std::string path, std::vector<Issue>& issues) {
     QuestionnaireResponse response;
     response.path = std::move(path);
-    const Reader reader{response.path, issues};
+    const Reader reader{{response.path}, issues};
     response.id = reader.text(resource, "id");
     response.status = trimmed(reader.text(resource, "status"));
     response.questionnaire = reader.text(resource, "questionnaire");

@@ -11,11 +11,14 @@ namespace fhir {
 
 /// Reads elements of one resource and writes down what it could not read.
 struct Reader {
-    const std::string& path;
-    std::vector<Issue>& issues;
+    Place place;
+    std::vector<Issue>* issues = nullptr;
+
+    Reader() = default;  ///< of what was read before: nobody is told again
+    Reader(const Place& where, std::vector<Issue>& reported) : place(where), issues(&reported) {}
 
     void report(std::string_view element, std::string_view message) const {
-        issues.push_back({path + '.' + std::string(element), std::string(message)});
+        if (issues != nullptr) issues->push_back({place.text() + '.' + std::string(element), std::string(message)});
     }
 
     /// A primitive: a string, or a number, which some servers send where a string belongs and the other way round.
@@ -35,11 +38,17 @@ struct Reader {
         return date;
     }
 
-    std::vector<Coding> codings(json::Value array) const {
-        std::vector<Coding> result;
+    Codings codings(json::Value array) const {
+        Codings result;
         for (const json::Value item : array.items()) {
             if (!item.isObject()) continue;
-            const Coding coding{text(item, "system"), text(item, "code"), text(item, "display")};
+            Coding coding;
+            const bool isRead = readTexts(item, [&](json::NameId name, std::string_view written) {
+                if (name == json::Name("system").id()) coding.system = written;
+                if (name == json::Name("code").id()) coding.code = written;
+                if (name == json::Name("display").id()) coding.display = written;
+            });
+            if (!isRead) coding = {text(item, "system"), text(item, "code"), text(item, "display")};
             if (!coding.code.empty() || !coding.display.empty()) result.push_back(coding);
         }
         return result;
@@ -70,8 +79,33 @@ struct Reader {
             report(element, "is not a Quantity");
             return {};
         }
+        Quantity result;
+        const bool isRead = readTexts(value, [&](json::NameId name, std::string_view written) {
+            if (name == json::Name("value").id()) result.value = written;
+            if (name == json::Name("comparator").id()) result.comparator = written;
+            if (name == json::Name("unit").id()) result.unit = written;
+            if (name == json::Name("system").id()) result.system = written;
+            if (name == json::Name("code").id()) result.code = written;
+        });
+        if (isRead) return result;
         return {text(value, "value"), text(value, "comparator"), text(value, "unit"), text(value, "system"),
                 text(value, "code")};
+    }
+
+private:
+    /// Gives the members of an object in one walk. False when it holds something else than texts, or a name twice: then
+    /// they are to be read one by one, with what is to be reported of each.
+    template <typename Take>
+    static bool readTexts(json::Value object, Take take) {
+        const json::Node* const first = object.node();
+        if (first->repeats) return false;
+        const json::Node* const end = first + first->span;
+        for (const json::Node* node = first + 1; node != end; node += node->span) {
+            if (node->isName || node->kind == json::Kind::null) continue;
+            if (node->kind != json::Kind::string && node->kind != json::Kind::number) return false;
+            take(node->name, node->text());
+        }
+        return true;
     }
 };
 

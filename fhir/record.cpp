@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "fhir/reader.h"
 
 namespace fhir {
@@ -31,11 +29,10 @@ void addStudy(const Reader& reader, Value reference, const Lookup& lookUp, std::
 
 }  // namespace
 
-AllergyIntolerance readAllergyIntolerance(Value resource, std::string path, const Patient& patient,
+AllergyIntolerance readAllergyIntolerance(Value resource, const Place& place, const Patient& patient,
                                           std::vector<Issue>& issues) {
     AllergyIntolerance allergy;
-    allergy.path = std::move(path);
-    const Reader reader{allergy.path, issues};
+    const Reader reader{place, issues};
     allergy.id = reader.text(resource, "id");
     allergy.clinicalStatus = statusCode(reader, resource, "clinicalStatus");
     allergy.verificationStatus = statusCode(reader, resource, "verificationStatus");
@@ -58,10 +55,9 @@ AllergyIntolerance readAllergyIntolerance(Value resource, std::string path, cons
     return allergy;
 }
 
-DiagnosticReport readDiagnosticReport(Value resource, std::string path, std::vector<Issue>& issues) {
+DiagnosticReport readDiagnosticReport(Value resource, const Place& place, std::vector<Issue>& issues) {
     DiagnosticReport report;
-    report.path = std::move(path);
-    const Reader reader{report.path, issues};
+    const Reader reader{place, issues};
     report.id = reader.text(resource, "id");
     report.status = trimmed(reader.text(resource, "status"));
     report.conclusionCode = reader.codeableConcepts(resource["conclusionCode"], "conclusionCode");
@@ -71,9 +67,9 @@ DiagnosticReport readDiagnosticReport(Value resource, std::string path, std::vec
     return report;
 }
 
-ResearchSubject readResearchSubject(Value resource, const std::string& path, const Lookup& lookUp,
+ResearchSubject readResearchSubject(Value resource, const Place& place, const Lookup& lookUp,
                                     std::vector<Issue>& issues) {
-    const Reader reader{path, issues};
+    const Reader reader{place, issues};
     ResearchSubject subject;
     subject.id = reader.text(resource, "id");
     subject.status = trimmed(reader.text(resource, "status"));
@@ -83,8 +79,8 @@ ResearchSubject readResearchSubject(Value resource, const std::string& path, con
     return subject;
 }
 
-Consent readConsent(Value resource, const std::string& path, const Lookup& lookUp, std::vector<Issue>& issues) {
-    const Reader reader{path, issues};
+Consent readConsent(Value resource, const Place& place, const Lookup& lookUp, std::vector<Issue>& issues) {
+    const Reader reader{place, issues};
     Consent consent;
     consent.id = reader.text(resource, "id");
     const auto isResearch = [](const CodeableConcept& concept_) {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,6 +20,16 @@ namespace fhir {
 /// longer ones, and names with "_".
 bool isId(std::string_view text);
 
+/// Where a value stands in its sources, put into words only when somebody asks. What it lies in must outlive it.
+struct Place {
+    enum class Kind : std::uint8_t { whole, entry, item };
+    std::string_view parent;
+    std::uint32_t index = 0;  ///< of the entry of a Bundle, or the item of an array, that the parent is
+    Kind kind = Kind::whole;
+
+    std::string text() const;  ///< "entry[12].resource"
+};
+
 /// Something in the input that could not be used. Names the place and the reason, never a person.
 struct Issue {
     std::string path;  ///< "entry[12].resource.valueQuantity.unit"
@@ -30,8 +43,11 @@ struct Coding {
     std::string_view display;
 };
 
+/// Most concepts have one coding or two.
+using Codings = boost::container::small_vector<Coding, 2>;
+
 struct CodeableConcept {
-    std::vector<Coding> coding;
+    Codings coding;
     std::string_view text;
 
     bool empty() const { return coding.empty() && text.empty(); }
@@ -56,6 +72,69 @@ struct ReferenceRange {
     std::string_view text;
 };
 
+/// The elements of an array that are to be read as `Element`, each read when it is come to. What could not be read is
+/// not reported again.
+template <typename Element>
+class Elements {
+public:
+    class Iterator {
+    public:
+        Iterator(const json::Node* node, const json::Node* last) : node_(node), last_(last) { skip(); }
+        Element operator*() const;
+        Iterator& operator++() {
+            node_ += node_->span;
+            skip();
+            return *this;
+        }
+        bool operator==(const Iterator& other) const { return node_ == other.node_; }
+
+    private:
+        void skip() {
+            while (node_ != last_ && !isOne(json::Value(node_))) node_ += node_->span;
+        }
+        const json::Node* node_;
+        const json::Node* last_;
+    };
+
+    Elements() = default;
+    explicit Elements(json::Value array);
+
+    Iterator begin() const { return {first_, last_}; }
+    Iterator end() const { return {last_, last_}; }
+    bool empty() const { return begin() == end(); }
+    std::size_t size() const {
+        std::size_t count = 0;
+        for (Iterator at = begin(); !(at == end()); ++at) ++count;
+        return count;
+    }
+    Element front() const { return *begin(); }
+    Element operator[](std::size_t index) const {
+        Iterator at = begin();
+        for (; index > 0; --index) ++at;
+        return *at;
+    }
+
+private:
+    /// Whether an item of the array counts.
+    static bool isOne(json::Value item);
+
+    const json::Node* first_ = nullptr;
+    const json::Node* last_ = nullptr;
+};
+
+template <>
+Elements<CodeableConcept>::Elements(json::Value array);
+template <>
+bool Elements<CodeableConcept>::isOne(json::Value item);
+template <>
+CodeableConcept Elements<CodeableConcept>::Iterator::operator*() const;
+template <>
+Elements<ReferenceRange>::Elements(json::Value array);
+template <>
+bool Elements<ReferenceRange>::isOne(json::Value item);
+template <>
+ReferenceRange Elements<ReferenceRange>::Iterator::operator*() const;
+
 /// Observation.value[x] in the forms we read.
 struct ObservationValue {
     enum class Kind { none, quantity, codeableConcept, string, boolean, integer, range, unread };
@@ -72,13 +151,12 @@ struct ObservationResult {
     CodeableConcept code;
     ObservationValue value;
     bool dataAbsent = false;
-    std::vector<CodeableConcept> interpretation;
-    std::vector<ReferenceRange> referenceRange;
+    Elements<CodeableConcept> interpretation;
+    Elements<ReferenceRange> referenceRange;
 };
 
 struct Observation {
     std::string_view id;
-    std::string path;
     std::string_view status;
     ObservationResult result;
     std::vector<ObservationResult> component;
@@ -88,16 +166,30 @@ struct Observation {
     std::vector<std::string_view> texts;  ///< notes, specimen and body site in words
 };
 
+/// What everybody wants to know of an Observation. The rest is read when its code means something.
+struct ObservationOutline {
+    std::string_view id;
+    Place place;
+    std::string_view status;
+    CodeableConcept code;
+    std::optional<DateTime> effective;
+    std::optional<DateTime> issued;
+    bool hasComponents = false;
+    json::Value resource;
+
+    /// All of it. What could not be read was reported with the outline.
+    Observation whole() const;
+};
+
 enum class ClinicalStatus { none, active, recurrence, relapse, inactive, remission, resolved, unread };
 enum class VerificationStatus { none, confirmed, unconfirmed, refuted, enteredInError };
 
 struct Condition {
     std::string_view id;
-    std::string path;
     ClinicalStatus clinicalStatus = ClinicalStatus::none;
     VerificationStatus verificationStatus = VerificationStatus::none;  ///< provisional and differential: unconfirmed
-    CodeableConcept code;       ///< with the codings of mCODE's histology-morphology-behavior extension
-    std::vector<Coding> stage;  ///< the codings of stage.summary
+    CodeableConcept code;  ///< with the codings of mCODE's histology-morphology-behavior extension
+    Codings stage;         ///< the codings of stage.summary
     std::optional<DateTime> onset;
     bool abated = false;  ///< an abatement is recorded, dated or not
     std::optional<DateTime> abatement;
@@ -113,7 +205,6 @@ struct Condition {
 struct Activity {
     std::string_view resourceType;
     std::string_view id;
-    std::string path;
     std::string_view status;
     std::string_view intent;    ///< of a request
     bool doNotPerform = false;  ///< the request asks that it is not done
@@ -133,7 +224,6 @@ struct AllergyIntolerance {
         std::string_view severity;
     };
     std::string_view id;
-    std::string path;
     std::string_view clinicalStatus;
     std::string_view verificationStatus;
     std::string_view type;  ///< allergy or intolerance
@@ -147,7 +237,6 @@ struct AllergyIntolerance {
 /// A DiagnosticReport's conclusion. Its results are Observations and read as such, contained ones too.
 struct DiagnosticReport {
     std::string_view id;
-    std::string path;
     std::string_view status;
     std::vector<CodeableConcept> conclusionCode;
     std::optional<DateTime> effective;
@@ -186,24 +275,27 @@ struct Patient {
     std::optional<DateTime> deceasedDateTime;
 };
 
-Patient readPatient(json::Value resource, const std::string& path, std::vector<Issue>& issues);
-Observation readObservation(json::Value resource, std::string path, std::vector<Issue>& issues);
+Patient readPatient(json::Value resource, const Place& place, std::vector<Issue>& issues);
+Observation readObservation(json::Value resource, const Place& place, std::vector<Issue>& issues);
+
+/// Reads the outline of an Observation, and reports what could not be read of all of it, as readObservation does.
+ObservationOutline readObservationOutline(json::Value resource, const Place& place, std::vector<Issue>& issues);
 
 /// Onset and abatement given as an age are dated from the birth date when there is one.
-Condition readCondition(json::Value resource, std::string path, const Patient& patient, std::vector<Issue>& issues);
+Condition readCondition(json::Value resource, const Place& place, const Patient& patient, std::vector<Issue>& issues);
 
 /// Finds the resource that a reference names; nothing when it is not here.
 using Lookup = std::function<json::Value(std::string_view reference)>;
 
 /// Reads an activity, or all of a CarePlan.
-void readActivities(json::Value resource, const std::string& path, const Lookup& lookUp,
-                    std::vector<Activity>& activities, std::vector<Issue>& issues);
+void readActivities(json::Value resource, const Place& place, const Lookup& lookUp, std::vector<Activity>& activities,
+                    std::vector<Issue>& issues);
 
-AllergyIntolerance readAllergyIntolerance(json::Value resource, std::string path, const Patient& patient,
+AllergyIntolerance readAllergyIntolerance(json::Value resource, const Place& place, const Patient& patient,
                                           std::vector<Issue>& issues);
-DiagnosticReport readDiagnosticReport(json::Value resource, std::string path, std::vector<Issue>& issues);
-ResearchSubject readResearchSubject(json::Value resource, const std::string& path, const Lookup& lookUp,
+DiagnosticReport readDiagnosticReport(json::Value resource, const Place& place, std::vector<Issue>& issues);
+ResearchSubject readResearchSubject(json::Value resource, const Place& place, const Lookup& lookUp,
                                     std::vector<Issue>& issues);
-Consent readConsent(json::Value resource, const std::string& path, const Lookup& lookUp, std::vector<Issue>& issues);
+Consent readConsent(json::Value resource, const Place& place, const Lookup& lookUp, std::vector<Issue>& issues);
 
 }  // namespace fhir

@@ -98,7 +98,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
         displays.clear();
         systems.clear();
         bool inRemission = condition.clinicalStatus == ClinicalStatus::remission;
-        for (const auto* codings : {&condition.code.coding, &condition.stage}) {
+        for (const fhir::Codings* codings : {&condition.code.coding, &condition.stage}) {
             for (const fhir::Coding& coding : *codings) {
                 const auto system = vocabulary.system(coding.system);
                 if (!system || coding.code.empty()) continue;

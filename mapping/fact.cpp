@@ -37,6 +37,12 @@ bool isRead(std::string_view type) {
            type == "DiagnosticReport" || fhir::isActivity(type);
 }
 
+/// Whether a source of a fact would have to be read completely, and was not.
+bool isUncovered(const std::string& type, const FactDefinition& fact, const fhir::Coverage& coverage) {
+    if (type == "Patient" || type == "DiagnosticReport") return false;
+    return coverage.of(type, fact.group) != fhir::Covered::completely || !isRead(type);
+}
+
 /// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
 Basis silence(const FactDefinition& fact, const fhir::Chart& chart, bool unrecognisable) {
     using fhir::Covered;
@@ -51,12 +57,15 @@ Basis silence(const FactDefinition& fact, const fhir::Chart& chart, bool unrecog
         return failed ? Basis::notCovered : Basis::missing;
     }
     if (!fact.absentMeansNo) return Basis::asked;
-    if (!uncoveredSources(fact, chart.coverage).empty()) return Basis::notCovered;
+    const bool uncovered = std::any_of(fact.sources.begin(), fact.sources.end(), [&](const std::string& type) {
+        return isUncovered(type, fact, chart.coverage);
+    });
+    if (uncovered) return Basis::notCovered;
     return unrecognisable ? Basis::asked : Basis::noneOnFile;
 }
 
-bool carriesNoCode(const fhir::Observation& observation) {
-    return std::all_of(observation.result.code.coding.begin(), observation.result.code.coding.end(),
+bool carriesNoCode(const fhir::ObservationOutline& observation) {
+    return std::all_of(observation.code.coding.begin(), observation.code.coding.end(),
                        [](const fhir::Coding& coding) { return coding.code.empty(); });
 }
 
@@ -119,8 +128,8 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         fact.absent =
             silence(definition, chart,
                     activities.unrecognisable[definition.index] || allergies.unrecognisable[definition.index] ||
-                        (reads("Condition") && conditions.unrecognisable[definition.index]) ||
-                        (reads("Observation") && observationWithoutCode));
+                        (conditions.unrecognisable[definition.index] && reads("Condition")) ||
+                        (observationWithoutCode && reads("Observation")));
         fact.conditions = std::move(conditions.conditions[definition.index]);
         for (auto* further : {&activities.activities[definition.index], &allergies.allergies[definition.index]})
             std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
@@ -151,8 +160,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage) {
     std::vector<std::string_view> uncovered;
     for (const std::string& type : fact.sources) {
-        if (type == "Patient" || type == "DiagnosticReport") continue;
-        if (!isRead(type) || coverage.of(type, fact.group) != fhir::Covered::completely) uncovered.push_back(type);
+        if (isUncovered(type, fact, coverage)) uncovered.push_back(type);
     }
     return uncovered;
 }
@@ -163,7 +171,7 @@ std::optional<fhir::Date> latestDate(const fhir::Chart& chart, fhir::Date notAft
         if (!date || date->firstDay() > notAfter) return;
         if (!latest || date->firstDay() > *latest) latest = date->firstDay();
     };
-    for (const fhir::Observation& observation : chart.observation) {
+    for (const fhir::ObservationOutline& observation : chart.observation) {
         if (observation.status == "entered-in-error" || observation.status == "cancelled") continue;
         see(observation.effective);
         see(observation.issued);

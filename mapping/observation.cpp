@@ -137,27 +137,30 @@ public:
         oxygen_ = vocabulary_.find("inspiredOxygen");
         codeMatches_.reserve(chart_.observation.size() * 2);
         ends_.reserve(chart_.observation.size());
-        for (const fhir::Observation& observation : chart_.observation) {
+        for (const fhir::ObservationOutline& outline : chart_.observation) {
             const std::size_t begin = codeMatches_.size();
-            addMatches(observation.result.code, codeMatches_);
+            addMatches(outline.code, codeMatches_);
             ends_.push_back(codeMatches_.size());
-            if (oxygen_ == nullptr || !isFinal(observation)) continue;
+            if (oxygen_ == nullptr || !isFinal(outline.status)) continue;
             for (std::size_t i = begin; i < codeMatches_.size(); ++i) {
-                if (codeMatches_[i].fact == oxygen_->index) oxygenObservations_.push_back(&observation);
+                if (codeMatches_[i].fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
             }
         }
         reserve();
         std::size_t future = 0;
         std::size_t index = 0;
-        for (const fhir::Observation& observation : chart_.observation) {
+        for (const fhir::ObservationOutline& outline : chart_.observation) {
             const auto begin = codeMatches_.begin() + static_cast<std::ptrdiff_t>(index == 0 ? 0 : ends_[index - 1]);
             const auto end = codeMatches_.begin() + static_cast<std::ptrdiff_t>(ends_[index++]);
-            if (!isFinal(observation) && observation.status != "preliminary") continue;
-            const auto& date = observation.effective ? observation.effective : observation.issued;
+            if (!isFinal(outline.status) && outline.status != "preliminary") continue;
+            const auto& date = outline.effective ? outline.effective : outline.issued;
             if (date && date->firstDay() > asOf_) {
                 ++future;
                 continue;
             }
+            if (begin == end && !outline.hasComponents) continue;
+            const fhir::Observation observation = outline.whole();
+            outline_ = &outline;
             matches_.assign(begin, end);
             readResult(observation, observation.result, nullptr);
             for (const fhir::ObservationResult& component : observation.component) {
@@ -173,8 +176,8 @@ public:
     }
 
 private:
-    static bool isFinal(const fhir::Observation& observation) {
-        return observation.status == "final" || observation.status == "amended" || observation.status == "corrected";
+    static bool isFinal(std::string_view status) {
+        return status == "final" || status == "amended" || status == "corrected";
     }
 
     /// Room for what the codes of the Observations mean: Evidence is large to move.
@@ -217,14 +220,14 @@ private:
         evidence.fact = &fact;
         evidence.resourceType = "Observation";
         evidence.id = observation.id;
-        evidence.resourceIndex = static_cast<std::size_t>(&observation - chart_.observation.data());
+        evidence.resourceIndex = static_cast<std::size_t>(outline_ - chart_.observation.data());
         evidence.date = observation.effective ? observation.effective : observation.issued;
         evidence.issued = observation.issued;
         clipToAsOf(evidence.date);
         evidence.amended = observation.status == "amended" || observation.status == "corrected";
         evidence.method = methodOf(observation, result, fact);
         evidence.detail = oxygenOf(observation, fact, evidence.inputs);
-        read(evidence, observation, result, fact);
+        read(evidence, result, fact);
         if (observation.status == "preliminary") {
             evidence.indeterminate = false;
             evidence.basis = Basis::unconfirmed;
@@ -245,8 +248,7 @@ private:
         if (date->last > end && date->first <= end) date->last = end;
     }
 
-    void read(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
-              const FactDefinition& fact) {
+    void read(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
         if (result.value.kind == fhir::ObservationValue::Kind::none &&
             (result.interpretation.empty() || result.dataAbsent)) {
             evidence.basis = Basis::missing;
@@ -256,13 +258,13 @@ private:
         switch (fact.kind) {
             case Kind::quantity:
             case Kind::count:
-                readQuantity(evidence, observation, result, fact);
+                readQuantity(evidence, result, fact);
                 return;
             case Kind::finding:
                 readFinding(evidence, result, fact);
                 return;
             case Kind::viralLoad:
-                readViralLoad(evidence, observation, result, fact);
+                readViralLoad(evidence, result, fact);
                 return;
             case Kind::coded:
                 readCoded(evidence, result, fact);
@@ -278,8 +280,7 @@ private:
         return std::nullopt;
     }
 
-    void readQuantity(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
-                      const FactDefinition& fact) {
+    void readQuantity(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
         using ValueKind = fhir::ObservationValue::Kind;
         const fhir::ObservationValue& value = result.value;
         fhir::Quantity quantity = value.quantity;
@@ -312,8 +313,11 @@ private:
             evidence.basis = Basis::missing;
             evidence.detail = "no number";
             const bool said = value.kind != ValueKind::none || !result.interpretation.empty();
-            if (said && readByOneFact_ && reported_.insert(observation.path).second)
-                issues_.push_back({observation.path + ".value[x]", "the value of " + fact.label + " cannot be read"});
+            if (said && readByOneFact_) {
+                const std::string path = outline_->place.text();
+                if (reported_.insert(path).second)
+                    issues_.push_back({path + ".value[x]", "the value of " + fact.label + " cannot be read"});
+            }
             return;
         }
         // The fields of one JSON number: "low" and "high" of a range without one of them are open ends.
@@ -338,11 +342,11 @@ private:
         evidence.highText = high.value;
         evidence.comparator = quantity.comparator;
         evidence.unitText = shown.code.empty() ? shown.unit : shown.code;
-        if (measured.basis == Basis::unreadableUnit) reportUnit(observation, shown, fact);
+        if (measured.basis == Basis::unreadableUnit) reportUnit(shown, fact);
         if (isDecided(evidence.basis)) readUpperLimit(evidence, result, fact, shown, measured.factor);
     }
 
-    void reportUnit(const fhir::Observation& observation, const fhir::Quantity& quantity, const FactDefinition& fact) {
+    void reportUnit(const fhir::Quantity& quantity, const FactDefinition& fact) {
         std::string known;
         for (const auto& unit : fact.units) {
             if (unit.first.empty()) continue;
@@ -350,7 +354,7 @@ private:
             known += unit.first;
         }
         const std::string_view unit = quantity.unit.empty() ? quantity.code : quantity.unit;
-        const std::string path = observation.path + ".valueQuantity.unit";
+        const std::string path = outline_->place.text() + ".valueQuantity.unit";
         if (!reported_.insert(path).second) return;  // several facts read the same result
         issues_.push_back({path, unit.empty()
                                      ? "no unit; one of " + known + " is needed"
@@ -611,8 +615,7 @@ private:
     }
 
     /// Viral loads are both: detected or not, and a number (rulings 9 and 25).
-    void readViralLoad(Evidence& evidence, const fhir::Observation& observation, const fhir::ObservationResult& result,
-                       const FactDefinition& fact) {
+    void readViralLoad(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
         evidence.display = displayOf(result);
         const std::optional<Polarity> polarity = polarityOf(result, fact);
         if (polarity == Polarity::indeterminate) {
@@ -648,7 +651,7 @@ private:
                 evidence.positive = false;
             } else if (!evidence.positive) {
                 evidence.basis = measured.basis;
-                if (measured.basis == Basis::unreadableUnit) reportUnit(observation, quantity, fact);
+                if (measured.basis == Basis::unreadableUnit) reportUnit(quantity, fact);
             }
         } else if (!evidence.positive) {
             evidence.basis = Basis::unconfirmed;
@@ -744,8 +747,9 @@ private:
         readWords(observation.result.value.text);
         for (const fhir::Coding& coding : observation.method.coding) readWords(coding.display);
         for (const std::string_view text : observation.texts) readWords(text);
-        for (const fhir::Observation* sibling : oxygenObservations_) {
-            if (sibling == &observation || !observation.effective || !sibling->effective) continue;
+        for (const Oxygen& oxygenObservation : oxygenObservations_) {
+            const fhir::Observation* const sibling = &oxygenObservation.whole;
+            if (oxygenObservation.outline == outline_ || !observation.effective || !sibling->effective) continue;
             if (sibling->effective != observation.effective) {
                 // Oxygen recorded the same day leaves open whether it was given at that moment; air then says nothing.
                 bool otherAir = false;
@@ -820,7 +824,12 @@ private:
     bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
     std::unordered_set<std::string> reported_;  ///< paths that already have an issue
     const FactDefinition* oxygen_ = nullptr;
-    std::vector<const fhir::Observation*> oxygenObservations_;
+    struct Oxygen {
+        const fhir::ObservationOutline* outline;
+        fhir::Observation whole;
+    };
+    std::vector<Oxygen> oxygenObservations_;
+    const fhir::ObservationOutline* outline_ = nullptr;  ///< of the Observation that is being read
 };
 
 }  // namespace

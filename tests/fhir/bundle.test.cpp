@@ -112,10 +112,10 @@ TEST_CASE("resources keep their place in the document") {
     const Chart chart =
         read(bundle("batch-response", {entry(patient), entry(bundle("searchset", {"{}", entry(observation)}))}));
     REQUIRE(chart.observation.size() == 1);
-    CHECK(chart.observation.front().path == "entry[1].resource.entry[1].resource");
+    CHECK(chart.observation.front().place.text() == "entry[1].resource.entry[1].resource");
     const Chart array = read('[' + observation + ',' + patient + ']');
     REQUIRE(array.observation.size() == 1);
-    CHECK(array.observation.front().path == "[0]");
+    CHECK(array.observation.front().place.text() == "[0]");
 }
 
 TEST_CASE("other resource types pass by in silence, things without a type do not") {
@@ -296,7 +296,7 @@ TEST_CASE("the same resource counts once") {
         entries.insert(entries.end(), row.entries.begin(), row.entries.end());
         const Chart chart = read(bundle("collection", entries));
         std::string statuses;
-        for (const fhir::Observation& one : chart.observation)
+        for (const fhir::ObservationOutline& one : chart.observation)
             statuses += (statuses.empty() ? "" : " ") + std::string(one.status);
         CHECK(statuses == row.statuses);
     }
@@ -513,7 +513,7 @@ TEST_CASE("a chart is read from several sources of one document") {
     const Chart chart = fhir::readChart(
         document, {{prefetch["patient"], "prefetch.patient"}, {prefetch["labs"], "prefetch.labs"}}, everything());
     REQUIRE(chart.observation.size() == 1);
-    CHECK(chart.observation.front().path == "prefetch.labs.entry[0].resource");
+    CHECK(chart.observation.front().place.text() == "prefetch.labs.entry[0].resource");
     CHECK(chart.coverage.of("Observation") == Covered::completely);
 }
 

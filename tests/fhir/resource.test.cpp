@@ -21,7 +21,7 @@ struct ReadPatient {
     std::vector<Issue> issues;
     fhir::Patient patient;
     explicit ReadPatient(std::string json)
-        : document(std::move(json)), patient(fhir::readPatient(document.root(), "patient", issues)) {}
+        : document(std::move(json)), patient(fhir::readPatient(document.root(), {"patient"}, issues)) {}
 };
 
 struct ReadObservation {
@@ -29,7 +29,7 @@ struct ReadObservation {
     std::vector<Issue> issues;
     fhir::Observation observation;
     explicit ReadObservation(const std::string& members)
-        : document('{' + members + '}'), observation(fhir::readObservation(document.root(), "observation", issues)) {}
+        : document('{' + members + '}'), observation(fhir::readObservation(document.root(), {"observation"}, issues)) {}
 };
 
 struct ReadCondition {
@@ -38,7 +38,7 @@ struct ReadCondition {
     fhir::Condition condition;
     explicit ReadCondition(const std::string& members, const fhir::Patient& patient = {})
         : document('{' + members + '}'),
-          condition(fhir::readCondition(document.root(), "condition", patient, issues)) {}
+          condition(fhir::readCondition(document.root(), {"condition"}, patient, issues)) {}
 };
 
 bool hasIssue(const std::vector<Issue>& issues, std::string_view path) {
