@@ -202,7 +202,7 @@ std::string mostUseful(const std::vector<const Evaluation*>& trials) {
 }
 
 /// Whether a criterion still waits for a fact, recorded or told: what follows from that fact is not asked before it.
-bool waitsForFact(const std::vector<rules::Open>& open, std::size_t criterion) {
+bool waitsForFact(const rules::OpenEnds& open, std::size_t criterion) {
     return std::any_of(open.begin(), open.end(),
                        [&](const rules::Open& item) { return item.criterion == criterion && item.fact != nullptr; });
 }

@@ -28,14 +28,14 @@ public:
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i) outcomeOf(i);
 
         bool onlyQuestions = true;
-        std::vector<Open> open;
+        std::vector<const Open*> open;
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i) {
             const Criterion& criterion = trial_.criteria[i];
             if (!criterion.required) continue;
             const Outcome& outcome = outcomes_[i];
             if (outcome.truth == Truth::Unknown) {
                 onlyQuestions = onlyQuestions && outcome.basis == Basis::asked;
-                open.insert(open.end(), outcome.open.begin(), outcome.open.end());
+                for (const Open& item : outcome.open) open.push_back(&item);
             } else if ((outcome.truth == Truth::True) != criterion.inclusion) {
                 evaluation.failed.push_back(i);
             }
@@ -68,9 +68,10 @@ public:
             case Rule::Kind::any:
                 break;
         }
+        if (rule.rules.size() == 1) return outcomeOf(rule.rules.front(), criterion);
         // Criteria that are referred to are known already and not copied.
-        std::vector<Outcome> own;
-        std::vector<const Outcome*> parts;
+        boost::container::small_vector<Outcome, 4> own;
+        boost::container::small_vector<const Outcome*, 16> parts;
         own.reserve(rule.rules.size());
         parts.reserve(rule.rules.size());
         bool citeAll = true;  // inside a criterion; a group would only repeat what its parts cite
@@ -82,7 +83,7 @@ public:
                 parts.push_back(&own.emplace_back(outcomeOf(part, criterion)));
             }
         }
-        return combine(parts, rule.kind, citeAll);
+        return combine({parts.data(), parts.size()}, rule.kind, citeAll);
     }
 
 private:
@@ -117,24 +118,28 @@ private:
     }
 
     /// Which facts most open criteria wait for, and which criteria wait for an answer.
-    static void rankOpen(const std::vector<Open>& open, Evaluation& evaluation) {
+    static void rankOpen(const std::vector<const Open*>& open, Evaluation& evaluation) {
         struct Waiting {
             const mapping::FactDefinition* fact;
             std::vector<std::size_t> criteria;
         };
         std::vector<Waiting> waiting;
-        const auto addOnce = [](std::vector<std::size_t>& list, std::size_t criterion) {
+        std::vector<std::size_t> places;  // among those, from 1, by the index of the fact
+        const auto addOnce = [](auto& list, std::size_t criterion) {
             if (std::find(list.begin(), list.end(), criterion) == list.end()) list.push_back(criterion);
         };
-        for (const Open& item : open) {
-            if (!item.question().empty()) {
-                addOnce(evaluation.asks, item.criterion);
+        for (const Open* item : open) {
+            if (!item->question().empty()) {
+                addOnce(evaluation.asks, item->criterion);
                 continue;
             }
-            auto found = std::find_if(waiting.begin(), waiting.end(),
-                                      [&](const Waiting& entry) { return entry.fact == item.fact; });
-            if (found == waiting.end()) found = waiting.insert(waiting.end(), {item.fact, {}});
-            addOnce(found->criteria, item.criterion);
+            if (item->fact->index >= places.size()) places.resize(item->fact->index + 1, 0);
+            std::size_t& place = places[item->fact->index];
+            if (place == 0) {
+                waiting.push_back({item->fact, {}});
+                place = waiting.size();
+            }
+            addOnce(waiting[place - 1].criteria, item->criterion);
         }
         std::stable_sort(waiting.begin(), waiting.end(),
                          [](const Waiting& a, const Waiting& b) { return a.criteria.size() > b.criteria.size(); });

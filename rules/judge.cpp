@@ -134,7 +134,7 @@ private:
     /// Judges the result that counts. Results that time does not tell apart must agree (ruling 10).
     template <typename Judgement>
     Outcome results(Judgement judgement) const {
-        std::vector<const Evidence*> chosen;
+        Cited chosen;
         if (comparison_.method.empty()) {
             for (const Evidence& evidence : fact_.results) chosen.push_back(&evidence);
         } else {

@@ -37,7 +37,7 @@ std::optional<fhir::Date> clearing(std::span<const Outcome* const> parts, const 
 /// More than anybody reads, and enough that what decides is among them.
 constexpr std::size_t mostCited = 200;
 
-void cite(const std::vector<const mapping::Evidence*>& from, std::vector<const mapping::Evidence*>& to) {
+void cite(const Cited& from, Cited& to) {
     for (const mapping::Evidence* evidence : from) {
         if (to.size() >= mostCited) return;
         if (std::find(to.begin(), to.end(), evidence) == to.end()) to.push_back(evidence);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -24,12 +25,16 @@ struct Open {
     std::string_view question() const;
 };
 
+/// What a verdict cites; most cite one thing or two.
+using Cited = boost::container::small_vector<const mapping::Evidence*, 2>;
+using OpenEnds = boost::container::small_vector<Open, 1>;
+
 /// The truth of a rule, and everything that brought it about.
 struct Outcome {
     Truth truth = Truth::Unknown;
     mapping::Basis basis = mapping::Basis::missing;
-    std::vector<const mapping::Evidence*> evidence;
-    std::vector<Open> open;
+    Cited evidence;
+    OpenEnds open;
     std::optional<fhir::Date> clearsOn;  ///< the first day on which a window no longer holds
     std::optional<Truth> wouldBe;        ///< what a stale value would have meant
     bool recorded = false;               ///< something recorded speaks for it, even if it does not decide
