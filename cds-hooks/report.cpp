@@ -1,6 +1,8 @@
 #include "cds-hooks/report.h"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
+#include <unordered_map>
 
 #include "cds-hooks/card.h"
 #include "cds-hooks/markdown.h"
@@ -110,7 +112,30 @@ void writeEvidence(Writer& writer, const Evidence& evidence) {
     writer.endObject();
 }
 
-void writeFinding(Writer& writer, const rules::Finding& finding) {
+/// Evidence that many criteria cite is put into words once.
+class EvidenceWriter {
+public:
+    void write(Writer& writer, const Evidence& evidence) {
+        const auto [place, isNew] = written_.try_emplace(&evidence);
+        if (!isNew) {
+            writer.again(place->second.begin, place->second.size);
+            return;
+        }
+        std::size_t begin = writer.text().size();
+        writeEvidence(writer, evidence);
+        begin += writer.text()[begin] == ',' ? 1 : 0;
+        place->second = {begin, writer.text().size() - begin};
+    }
+
+private:
+    struct Place {
+        std::size_t begin = 0;
+        std::size_t size = 0;
+    };
+    std::unordered_map<const Evidence*, Place> written_;
+};
+
+void writeFinding(Writer& writer, EvidenceWriter& evidenceWriter, const rules::Finding& finding) {
     const rules::Outcome& outcome = finding.outcome;
     writer.beginObject()
         .member("id", finding.criterion->id)
@@ -119,22 +144,23 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
     if (outcome.clearsOn) writer.member("clearsOn", outcome.clearsOn->text());
     if (outcome.wouldBe) writer.member("wouldBe", rules::word(*outcome.wouldBe));
     if (outcome.truth == rules::Truth::Unknown) {
-        std::vector<std::string_view> missing;
-        std::vector<mapping::Basis> reasons;  // of each
-        std::vector<std::string_view> asks;
-        const auto addOnce = [](std::vector<std::string_view>& list, std::string_view text) {
+        using Texts = boost::container::small_vector<std::string_view, 8>;
+        Texts missing;
+        boost::container::small_vector<mapping::Basis, 8> reasons;  // of each
+        Texts asks;
+        const auto addOnce = [](Texts& list, std::string_view text) {
             const auto known = std::find(list.begin(), list.end(), text);
             if (known != list.end()) return static_cast<std::size_t>(known - list.begin());
             list.push_back(text);
             return list.size() - 1;
         };
         for (const rules::Open& open : outcome.open) {
-            if (open.question().empty()) {
+            if (const std::string_view question = open.question(); question.empty()) {
                 const std::size_t at = addOnce(missing, open.fact->name);
                 reasons.resize(missing.size(), open.basis);
                 reasons[at] = std::max(reasons[at], open.basis);
             } else {
-                addOnce(asks, open.question());
+                addOnce(asks, question);
             }
         }
         for (const auto& [name, list] : {std::pair{"missing", &missing}, std::pair{"asks", &asks}}) {
@@ -154,14 +180,15 @@ void writeFinding(Writer& writer, const rules::Finding& finding) {
     }
     writer.name("evidence").beginArray();
     for (std::size_t i = 0; i < std::min(mostEvidence, outcome.evidence.size()); ++i)
-        writeEvidence(writer, *outcome.evidence[i]);
+        evidenceWriter.write(writer, *outcome.evidence[i]);
     writer.endArray();
     if (outcome.evidence.size() > mostEvidence)
         writer.name("moreEvidence").number(outcome.evidence.size() - mostEvidence);
     writer.endObject();
 }
 
-void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation, const Participation& participates) {
+void writeEvaluation(Writer& writer, EvidenceWriter& evidenceWriter, const rules::Evaluation& evaluation,
+                     const Participation& participates) {
     writer.beginObject()
         .member("trial", evaluation.trial->id)
         .member("status", rules::word(evaluation.status))
@@ -170,7 +197,7 @@ void writeEvaluation(Writer& writer, const rules::Evaluation& evaluation, const 
     if (participates.subject != nullptr) writer.member("researchSubject", participates.subject->status);
     if (participates.refusal != nullptr) writer.name("refused").boolean(true);
     writer.name("criteria").beginArray();
-    for (const rules::Finding& finding : evaluation.findings) writeFinding(writer, finding);
+    for (const rules::Finding& finding : evaluation.findings) writeFinding(writer, evidenceWriter, finding);
     writer.endArray();
     const auto writeIds = [&](std::string_view name, const std::vector<std::size_t>& criteria) {
         writer.name(name).beginArray();
@@ -192,7 +219,9 @@ std::string patientReference(std::string_view id) {
 }
 
 std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, const Origin& origin) {
-    Writer writer;
+    constexpr std::size_t usualSize = std::size_t{96} << 10;
+    Writer writer(usualSize);
+    EvidenceWriter evidenceWriter;
     writer.beginObject()
         .member("patient", patientReference(screening.chart.patient.id))
         .member("asOf", screening.facts.asOf.text())
@@ -204,7 +233,7 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
     if (screening.facts.deceased) writer.name("deceased").boolean(true);
     writer.name("trials").beginArray();
     for (const rules::Evaluation& evaluation : screening.evaluations)
-        writeEvaluation(writer, evaluation, participation(screening, *evaluation.trial));
+        writeEvaluation(writer, evidenceWriter, evaluation, participation(screening, *evaluation.trial));
     writer.endArray().name("unlocks").beginArray();
     for (const Unlock& unlock : unlocks(suggested(screening))) {
         writer.beginObject().member("fact", unlock.fact->name).name("criteria").number(unlock.criteria);

@@ -199,10 +199,40 @@ class Writer {
             std::copy(text.begin(), text.end(), to + 1);
             to[text.size() + 1] = '"';
         }
+
+        /// A member whose value is a text.
+        void member(std::string_view key, std::string_view value) {
+            const auto isPlain = [](std::string_view each) {
+                return findStringEnd(each.data(), each.data() + each.size()) == each.data() + each.size();
+            };
+            if (!isPlain(key) || !isPlain(value)) {
+                text(key);
+                text(value);
+                return;
+            }
+            Prefix(rapidjson::kStringType);
+            ++level_stack_.template Top<Level>()->valueCount;
+            char* to = os_->Push(key.size() + value.size() + 5);
+            *to++ = '"';
+            to = std::copy(key.begin(), key.end(), to);
+            *to++ = '"';
+            *to++ = ':';
+            *to++ = '"';
+            to = std::copy(value.begin(), value.end(), to);
+            *to = '"';
+        }
+
+        /// An object that stands in the text already.
+        void again(std::size_t begin, std::size_t size) {
+            Prefix(rapidjson::kObjectType);
+            char* const to = os_->Push(size);
+            std::copy_n(os_->GetString() + begin, size, to);
+        }
     };
 
 public:
-    Writer() : writer_(buffer_) {}
+    /// With room for so many bytes from the start.
+    explicit Writer(std::size_t room = 256) : buffer_(nullptr, room), writer_(buffer_) {}
 
     Writer& beginObject() { return writer_.StartObject(), *this; }
     Writer& endObject() { return writer_.EndObject(), *this; }
@@ -218,7 +248,9 @@ public:
     Writer& boolean(bool value) { return writer_.Bool(value), *this; }
     /// A value of another document, as it is.
     Writer& value(Value value);
-    Writer& member(std::string_view key, std::string_view text) { return name(key).string(text); }
+    Writer& member(std::string_view key, std::string_view text) { return writer_.member(key, text), *this; }
+    /// An object that was written by this writer, from `begin` on.
+    Writer& again(std::size_t begin, std::size_t size) { return writer_.again(begin, size), *this; }
 
     std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
 
