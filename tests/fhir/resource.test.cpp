@@ -255,6 +255,51 @@ TEST_CASE("a reference range has ends, type, population, age and words") {
     CHECK(read.observation.result.referenceRange[1].high.value == "");
 }
 
+TEST_CASE("the outline of an Observation reports what reading all of it reports, and holds the same") {
+    const std::string plain = R"("id":"o","status":"final","code":{"coding":[{"code":"1"}]},"issued":"2025-01-02")";
+    for (const char* members : {
+             R"("valueQuantity":{"value":1,"unit":"g/dL"},"referenceRange":[{"high":{"value":2}}])",
+             R"("valueQuantity":3)",
+             R"("valueQuantity":{"value":{}})",
+             R"("valueQuantity":{"value":1,"unit":[]},"method":1)",
+             R"("valueString":"a","valueBoolean":true)",
+             R"("valueString":"a","valueSampledData":{"period":1})",
+             R"("valueRange":{"low":{"value":1},"high":"2"})",
+             R"("interpretation":[{"coding":[{"code":"H"}]},null,1,"N"])",
+             R"("interpretation":{"coding":[{"code":[]}]})",
+             R"("referenceRange":[1,{"low":1,"age":{"high":2}},{"type":true,"appliesTo":[2]}])",
+             R"("component":[{"code":{"text":"c"},"valueQuantity":{"value":1}},{"code":1},2])",
+             R"("component":[{"valueQuantity":1,"valueString":"a"}])",
+             R"("effectiveDateTime":"2025-02-30")",
+             R"("effectiveDateTime":"2025-02-30","effectivePeriod":{"start":"2025-01-01","end":{}})",
+             R"("effectivePeriod":{"start":"2025-01-01"})",
+             R"("note":[{"text":1},{"text":{}}],"specimen":{"display":[]},"bodySite":{"text":"marrow"})",
+         }) {
+        CAPTURE(members);
+        const ReadObservation whole(plain + ',' + members);
+        std::vector<Issue> issues;
+        const auto outline = fhir::readObservationOutline(whole.document.root(), {"observation"}, issues);
+        REQUIRE(issues.size() == whole.issues.size());
+        for (std::size_t i = 0; i < issues.size(); ++i) {
+            CHECK(issues[i].path == whole.issues[i].path);
+            CHECK(issues[i].message == whole.issues[i].message);
+        }
+        const fhir::Observation& expected = whole.observation;
+        CHECK(outline.id == expected.id);
+        CHECK(outline.status == expected.status);
+        CHECK(outline.code.coding.size() == expected.result.code.coding.size());
+        CHECK(span(outline.effective) == span(expected.effective));
+        CHECK(span(outline.issued) == span(expected.issued));
+        const fhir::Observation later = outline.whole();
+        CHECK(later.result.value.kind == expected.result.value.kind);
+        CHECK(later.result.value.quantity.value == expected.result.value.quantity.value);
+        CHECK(later.result.interpretation.size() == expected.result.interpretation.size());
+        CHECK(later.result.referenceRange.size() == expected.result.referenceRange.size());
+        CHECK(later.component.size() == expected.component.size());
+        CHECK(later.texts == expected.texts);
+    }
+}
+
 TEST_CASE("a clinical status is a concept, and before R4 a plain code") {
     struct Row {
         std::string_view status;
