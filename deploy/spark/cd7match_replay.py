@@ -560,12 +560,16 @@ def replay(spark, options):
     lines = spark.createDataFrame(sc.union(results).map(lambda line: (line,)), schema, verifySchema=False)
     lines.select(F.col("value").cast("string")).write.option("compression", options.compression).text(options.output)
     count = tally.value
-    write_manifest(spark, options, version, count)
     for reason in count["reasons"]:
         print(reason, file=sys.stderr)
     if count["unassigned"] > 0:
         print(f"{count['unassigned']} resources belong to no Patient", file=sys.stderr)
     print(f"{count['failed']} of {count['evaluated'] + count['failed']} inputs could not be evaluated", file=sys.stderr)
+    try:
+        write_manifest(spark, options, version, count)
+    except Exception as problem:  # the results are committed: what is said above is all that is known of them
+        print(f"cd7match_replay.py: the output is complete, and has no manifest: {problem}", file=sys.stderr)
+        return JOB_FAILED
     return SOME_UNREADABLE if count["failed"] > 0 else ALL_EVALUATED
 
 
