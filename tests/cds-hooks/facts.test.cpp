@@ -365,3 +365,24 @@ TEST_CASE("facts are written whole, with a manifest, or not at all") {
     }
     CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 3);
 }
+
+TEST_CASE("of two who write the same facts file at once one does, and the file is whole") {
+    const support::Folder folder;
+    const fs::path file = folder / "cohort.facts";
+    const std::vector<Subject> subjects = drawn(12);
+    cds_hooks::FactsFileWriter one(file, knowledge(), {}, 5);
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+        one.add(cds_hooks::factsOf({{"charts.ndjson", i + 1}, subjects[i].chart(), subjects[i].asOf},
+                                   knowledge().vocabulary));
+    }
+    one.finish({subjects.size(), 0});
+    // Another one that began before and ends later.
+    fs::rename(file, folder / "aside.facts");
+    {
+        cds_hooks::FactsFileWriter two(file, knowledge(), {}, 5);
+        fs::rename(folder / "aside.facts", file);
+        CHECK_THROWS_WITH(two.finish({0, 0}), "is there already");
+    }
+    CHECK(cds_hooks::FactsFile(file, knowledge()).charts() == subjects.size());
+    CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
+}
