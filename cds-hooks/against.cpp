@@ -38,12 +38,6 @@ std::string_view placeOf(std::string_view status, bool gate, bool deceased) {
     return deceased ? "deceased" : gate ? status : "no-disease";
 }
 
-std::size_t originOf(std::string_view file, std::string_view line, std::string_view url) {
-    std::string text(file);
-    for (const std::string_view part : {line, url}) text.append(1, '\n').append(part);
-    return std::hash<std::string>()(text);
-}
-
 bool isOpen(Truth truth, Basis basis) {
     return truth == Truth::Unknown && basis != Basis::asked;
 }
@@ -105,9 +99,9 @@ void Against::read(std::string_view text) {
     if (!line["trials"].isArray()) throw fhir::Error("trials", "are missing");
     const bool deceased = line["deceased"].isTrue();
     Earlier earlier;
-    earlier.origin =
-        originOf(line["source"]["file"].text(), line["source"]["line"].text(), line["source"]["url"].text());
-    earlier.file = originOf(line["source"]["file"].text(), {}, {});
+    const Origin origin = readOrigin(line["source"]);
+    earlier.origin = std::hash<std::string>()(origin.text());
+    earlier.file = std::hash<std::string>()(origin.file);
     earlier.day = day->days();
     for (const Value trial : line["trials"].items()) {
         if (!trial["gate"]) throw fhir::Error("trials.gate", "is missing");
@@ -167,9 +161,8 @@ std::optional<Against::Move> Against::moved(const Name* before, const TrialVerdi
 Against::Earlier* Against::earlierOf(const ChartVerdicts& chart) {
     const auto found = earlier_.find(chart.patient);
     if (found == earlier_.end()) return nullptr;
-    const std::string line = chart.origin.line > 0 ? std::to_string(chart.origin.line) : std::string();
-    const std::size_t origin = originOf(chart.origin.file, line, chart.origin.url);
-    const std::size_t file = originOf(chart.origin.file, {}, {});
+    const std::size_t origin = std::hash<std::string>()(chart.origin.text());
+    const std::size_t file = std::hash<std::string>()(chart.origin.file);
     Earlier* first = nullptr;
     for (Earlier& each : found->second) {
         if (each.origin == origin && !each.isTaken) return &each;

@@ -53,11 +53,6 @@ std::size_t numberOf(Value number) {
     return result;
 }
 
-std::string sourceOf(Value source) {
-    return Origin{std::string(source["file"].text()), numberOf(source["line"]), std::string(source["url"].text())}
-        .text();
-}
-
 /// The line's evidence as valueText() writes that of a chart, with its fact and its resource.
 std::string evidenceText(const mapping::Vocabulary& vocabulary, Value evidence) {
     const std::string_view name = evidence["fact"].text();
@@ -172,7 +167,7 @@ CohortChart CohortSummary::of(Value line) const {
         if (inTrial.entry) {
             inTrial.entry->patient = printable(line["patient"].text());
             inTrial.entry->asOf = line["asOf"].text();
-            inTrial.entry->source = printable(sourceOf(line["source"]));
+            inTrial.entry->source = printable(readOrigin(line["source"]).text());
         }
         chart.trials.push_back(std::move(inTrial));
     }

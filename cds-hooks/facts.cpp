@@ -148,11 +148,15 @@ std::string countsText(const Knowledge& knowledge, const std::vector<StatusCount
     return text;
 }
 
+void refuseExisting(const std::filesystem::path& output) {
+    if (std::filesystem::exists(output))
+        throw std::runtime_error("--output: " + output.string() + ": is there already");
+}
+
 }  // namespace
 
 int writeFacts(const Knowledge& knowledge, const FactsOptions& options) {
-    if (std::filesystem::exists(options.output))
-        throw std::runtime_error("--output: " + options.output.string() + ": is there already");
+    refuseExisting(options.output);
     ChartCount count;
     try {
         FactsFileWriter writer(options.output, knowledge, options.charts.day);
@@ -181,8 +185,7 @@ int replayFacts(const Knowledge& knowledge, const FactsReplayOptions& options, s
     if (!options.against.empty()) against.emplace(options.against, knowledge);
     std::ofstream file;
     if (!options.output.empty()) {
-        if (std::filesystem::exists(options.output))
-            throw std::runtime_error("--output: " + options.output.string() + ": is there already");
+        refuseExisting(options.output);
         file.open(options.output, std::ios::binary);
         if (!file) throw std::runtime_error(options.output.string() + ": cannot be written");
     }

@@ -128,15 +128,13 @@ Reported reportAll(const Knowledge& knowledge, const ReportOptions& options, con
     return reported;
 }
 
-/// Leaves out the inputs up to the one that the last line of an earlier run came from.
+/// Leaves out the inputs up to the one that the last line of an earlier run came from, meeting every line in its order.
 class Resumed {
 public:
     Resumed(const ReplayOptions& options, const Knowledge& knowledge, CohortSummary* summary)
         : output_(options.output) {
         const EarlierOutput earlier(output_, knowledge, options.charts.day, [&](fhir::json::Value line) {
-            const fhir::json::Value source = line["source"];
-            last_ = std::string(source["file"].text());
-            if (source["line"].isNumber()) last_.append(1, ':').append(source["line"].text());
+            last_ = readOrigin(line["source"]).text();
             origins_.push_back(std::hash<std::string>()(last_));
             if (summary != nullptr) summary->add(summary->of(line));
             return std::string();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/container/small_vector.hpp>
+#include <charconv>
 #include <unordered_map>
 
 #include "cds-hooks/card.h"
@@ -213,6 +214,13 @@ void writeEvaluation(Writer& writer, EvidenceWriter& evidenceWriter, const rules
 }
 
 }  // namespace
+
+Origin readOrigin(fhir::json::Value source) {
+    Origin origin{std::string(source["file"].text()), 0, std::string(source["url"].text())};
+    const std::string_view line = source["line"].text();
+    std::from_chars(line.data(), line.data() + line.size(), origin.line);
+    return origin;
+}
 
 std::string patientReference(std::string_view id) {
     return id.empty() ? "Patient" : "Patient/" + std::string(id);

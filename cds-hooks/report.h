@@ -20,6 +20,9 @@ struct Origin {
     std::string text() const { return !url.empty() ? url : line == 0 ? file : file + ":" + std::to_string(line); }
 };
 
+/// The "source" of a line, as ndjsonLine() wrote it.
+Origin readOrigin(fhir::json::Value source);
+
 /// "Patient/p1"; "Patient" when it has no id.
 std::string patientReference(std::string_view id);
 
