@@ -383,8 +383,9 @@ std::vector<Technique> techniques() {
     };
 }
 
-void measure(const char* corpus, const std::vector<std::string>& charts, int rounds) {
+void measure(const char* corpus, const std::vector<std::string>& charts, int rounds, std::string_view only) {
     std::vector<Technique> all = techniques();
+    if (!only.empty()) std::erase_if(all, [&](const Technique& technique) { return only != technique.name; });
     for (Technique& technique : all) technique.best.assign(charts.size(), std::numeric_limits<double>::max());
     std::size_t check = 0;
     for (int round = 0; round < rounds; ++round) {
@@ -407,10 +408,15 @@ void measure(const char* corpus, const std::vector<std::string>& charts, int rou
     }
     std::printf("%s: %zu charts, %.0f KB each%s\n", corpus, charts.size(),
                 bytes / 1000 / static_cast<double>(charts.size()), check == 0 ? " (nothing was read)" : "");
+    const auto secondsOf = [&](std::string_view name) {
+        const auto found =
+            std::find_if(all.begin(), all.end(), [&](const Technique& technique) { return name == technique.name; });
+        return found == all.end() ? std::numeric_limits<double>::quiet_NaN() : found->seconds;
+    };
     for (const Technique& technique : all) {
         std::printf("  %-10s %8.0f MB/s %8.1f us a chart %7.2f x simdjson %7.2f x facts\n", technique.name,
                     bytes / technique.seconds / 1e6, technique.seconds * 1e6 / static_cast<double>(charts.size()),
-                    all[0].seconds / technique.seconds, all[3].seconds / technique.seconds);
+                    secondsOf("simdjson") / technique.seconds, secondsOf("facts") / technique.seconds);
     }
 }
 
@@ -420,8 +426,9 @@ int main(int argc, char** argv) {
     const int rounds = argc > 1 ? std::atoi(argv[1]) : 5;
     const std::size_t count = argc > 2 ? static_cast<std::size_t>(std::atoi(argv[2])) : 200;
     const std::string_view only = argc > 3 ? argv[3] : "";
+    const std::string_view technique = argc > 4 ? argv[4] : "";
     if (rounds < 1 || count < 1) {
-        std::fputs("usage: cd7match-reading [ROUNDS [CHARTS [CORPUS]]]\n", stderr);
+        std::fputs("usage: cd7match-reading [ROUNDS [CHARTS [CORPUS [TECHNIQUE]]]]\n", stderr);
         return 2;
     }
     std::printf("simdjson %d.%d.%d (%s)\n", simdjson::SIMDJSON_VERSION_MAJOR, simdjson::SIMDJSON_VERSION_MINOR,
@@ -432,7 +439,7 @@ int main(int argc, char** argv) {
         if (!only.empty() && only != name) continue;
         std::vector<std::string> charts;
         for (std::size_t i = 0; i < count; ++i) charts.push_back(bench::bundle(bench::patient(corpus, 1, i)));
-        measure(name, charts, rounds);
+        measure(name, charts, rounds, technique);
     }
     return 0;
 }

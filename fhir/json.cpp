@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fhir/error.h"
+#include "fhir/repeats.h"
 #include "fhir/resource_type.h"
 #include "fhir/scan.h"
 
@@ -42,22 +43,51 @@ public:
         return before;
     }
 
+    /// The same for names that were shown elsewhere: whether one of them was there before.
+    bool add(const std::array<std::uint64_t, 4>& words) {
+        bool before = false;
+        for (std::size_t i = 0; i < words_.size(); ++i) {
+            before = before || (words_[i] & words[i]) != 0;
+            words_[i] |= words[i];
+        }
+        return before;
+    }
+
     std::uint64_t folded() const { return words_[0] | words_[1] | words_[2] | words_[3]; }
+    const std::array<std::uint64_t, 4>& words() const { return words_; }
 
 private:
     std::array<std::uint64_t, 4> words_{};
 };
 
+/// The names whose values repeat themselves from chart to chart, and those whose values do behind their first member.
+struct Repeating {
+    std::array<bool, 256> whole{};
+    std::array<bool, 256> behindFirst{};
+
+    consteval Repeating() {
+        for (const std::string_view name :
+             {"category", "clinicalStatus", "code", "interpretation", "medicationCodeableConcept", "method",
+              "referenceRange", "vaccineCode", "valueCodeableConcept", "verificationStatus"})
+            whole[nameTable.find(name)] = true;
+        for (const std::string_view name : {"meta", "valueQuantity"}) behindFirst[nameTable.find(name)] = true;
+    }
+};
+
+constexpr Repeating repeating;
+
 /// Reads a text into nodes, and knows at every moment where it is. Never recurses deeper than the limit of levels.
 class Parser {
 public:
-    Parser(std::string_view text, Selection selection, const Limits& limits, std::vector<Node>& nodes,
+    /// What is known already is found in `repeats`, where there are some.
+    Parser(std::string_view text, Selection selection, const Limits& limits, Repeats* repeats, std::vector<Node>& nodes,
            std::vector<std::unique_ptr<char[]>>& unescaped)
         : text_(text),
           at_(text.data()),
           end_(text.data() + text.size()),
           selection_(selection),
           limits_(limits),
+          repeats_(repeats),
           levels_(std::min(limits.depth, open_.size())),
           left_(limits.values),
           nodes_(nodes),
@@ -352,24 +382,36 @@ private:
         Open& own = open_[depth_ - 1];
         constexpr std::size_t keptLevels = 2;
         const bool selects = selection_ != Selection::everything && depth_ > keptLevels;
+        const NameId ownName = nodes_[node].name;
+        const bool knowsRest = repeats_ != nullptr && repeating.behindFirst[ownName];
+        Rest rest;
+        NameId previous = 0;
         Seen seen;
         bool repeats = false;
         bool isObservation = false;
         skipSpace();
         if (!take('}')) {
             while (true) {
-                if (*at_ != '"') fail("the name of a member is missing");
-                own.name = readString();
+                const NameId id =
+                    readName(expected_[(ownName * std::size_t{37} + previous) % expected_.size()], own.name);
+                previous = id;
                 skipSpace();
-                if (!take(':')) fail("a colon is missing behind the name of a member");
-                skipSpace();
-                const NameId id = nameTable.find(own.name);
                 if (selects &&
                     (id == 0 ? !own.name.starts_with("value") : isObservation && isUnreadOfObservation(id))) {
-                    skipValue();
+                    if (repeats_ != nullptr && repeating.whole[id]) {
+                        skipRepeating(id);
+                    } else {
+                        skipValue();
+                    }
                 } else {
                     repeats = seen.add(id) || repeats;
-                    readMember(id, own.name);
+                    if (selects && repeats_ != nullptr && repeating.whole[id]) {
+                        readRepeating(id);
+                    } else if (id == subjectId && selects && *at_ == '{') {
+                        readSubject();
+                    } else {
+                        readMember(id, own.name);
+                    }
                     if (selects && id == resourceTypeId && nodes_.size() == node + 2) {
                         if (!isReadHere(nodes_.back())) {
                             jump('{');
@@ -382,13 +424,45 @@ private:
                 if (take('}')) break;
                 if (!take(',')) fail("a comma or } is missing behind a member of an object");
                 skipSpace();
+                if (knowsRest && rest.begin == nullptr && selects && previous != resourceTypeId) {
+                    rest = {at_, nodes_.size(), {}};
+                    const Repeats::Known* const known =
+                        repeats_->find(Repeats::Kind::furtherMembers, ownName, at_, end_, rest.key);
+                    if (known != nullptr && addKnown(*known)) {
+                        repeats = seen.add(known->names) || repeats;
+                        rest.begin = nullptr;
+                        break;
+                    }
+                }
             }
         }
+        if (rest.begin != nullptr && !repeats) keepRest(rest);
         nodes_[node].names = seen.folded();
         nodes_[node].repeats = repeats;
         nodes_[node].selected = selects;
         nodes_[node].observation = isObservation;
         close(node);
+    }
+
+    /// The name of a member and the colon behind it. What stood at such a place before is expected to stand there
+    /// again.
+    NameId readName(NameId& expected, std::string_view& name) {
+        if (expected != 0) {
+            const std::string_view text = elementNames[expected - std::size_t{1}];
+            if (end_ - at_ > static_cast<std::ptrdiff_t>(text.size() + 3) && *at_ == '"' &&
+                sameLetters(at_ + 1, text.data(), text.size()) && at_[text.size() + 1] == '"' &&
+                at_[text.size() + 2] == ':') {
+                at_ += text.size() + 3;
+                name = text;
+                return expected;
+            }
+        }
+        if (*at_ != '"') fail("the name of a member is missing");
+        name = readString();
+        skipSpace();
+        if (!take(':')) fail("a colon is missing behind the name of a member");
+        expected = nameTable.find(name);
+        return expected;
     }
 
     void readMember(NameId id, std::string_view text) {
@@ -401,6 +475,79 @@ private:
         add(Kind::string, text).isName = true;
         readValue();
         nodes_[name].span = static_cast<std::uint32_t>(nodes_.size() - name);
+    }
+
+    /// The members of an object behind its first one.
+    struct Rest {
+        const char* begin = nullptr;
+        std::size_t firstNode = 0;
+        Repeats::Key key;
+    };
+
+    /// Keeps the rest of an object, which was just read.
+    void keepRest(const Rest& rest) {
+        Seen names;
+        for (std::size_t i = rest.firstNode; i < nodes_.size(); i += nodes_[i].span) names.add(nodes_[i].name);
+        repeats_->keep(rest.key, {rest.begin, static_cast<std::size_t>(at_ - rest.begin)},
+                       nodes_.data() + rest.firstNode, nodes_.size() - rest.firstNode, names.words());
+    }
+
+    /// A value that may stand in other charts, too.
+    void readRepeating(NameId id) {
+        name_ = id;
+        if (*at_ != '{' && *at_ != '[') return readValue();
+        Repeats::Key key;
+        const char* const begin = at_;
+        const std::size_t node = nodes_.size();
+        const Repeats::Known* const known = repeats_->find(Repeats::Kind::value, id, at_, end_, key);
+        if (known != nullptr && addKnown(*known)) {
+            name_ = 0;
+            nodes_[node].name = id;
+            return;
+        }
+        readValue();
+        repeats_->keep(key, {begin, static_cast<std::size_t>(at_ - begin)}, nodes_.data() + node, nodes_.size() - node);
+    }
+
+    void skipRepeating(NameId id) {
+        if (*at_ != '{' && *at_ != '[') return skipValue();
+        Repeats::Key key;
+        const char* const begin = at_;
+        const Repeats::Known* const known = repeats_->find(Repeats::Kind::skipped, id, at_, end_, key);
+        if (known != nullptr && addKnown(*known)) return;
+        skipValue();
+        repeats_->keep(key, {begin, static_cast<std::size_t>(at_ - begin)}, nullptr, 0);
+    }
+
+    /// Takes what is known as if it had been read. False where a limit is near: then it is to be read.
+    bool addKnown(const Repeats::Known& known) {
+        if (depth_ + known.levels > levels_ || known.count > left_) return false;
+        left_ -= known.count;
+        nodes_.insert(nodes_.end(), known.nodes, known.nodes + known.count);
+        at_ += known.text.size();
+        return true;
+    }
+
+    /// Resources of one chart are about one patient.
+    void readSubject() {
+        name_ = subjectId;
+        const auto left = static_cast<std::size_t>(end_ - at_);
+        const std::size_t node = nodes_.size();
+        const std::size_t count = subject_.count;
+        if (count > 0 && subject_.text.size() <= left && count <= left_ && depth_ < levels_ &&
+            std::memcmp(at_, subject_.text.data(), subject_.text.size()) == 0) {
+            left_ -= count;
+            at_ += subject_.text.size();
+            name_ = 0;
+            nodes_.resize(node + count);
+            std::copy_n(nodes_.data() + subject_.node, count, nodes_.data() + node);
+            return;
+        }
+        const char* const begin = at_;
+        readValue();
+        subject_ = {{begin, static_cast<std::size_t>(at_ - begin)}, node, nodes_.size() - node};
+        const bool isFlat = subject_.text.find_first_of("{[", 1) == std::string_view::npos;
+        if (!isFlat) subject_ = {};
     }
 
     /// Whether the rest of a resource is worth reading, by the value of its resourceType.
@@ -438,6 +585,7 @@ private:
     }
 
     static constexpr NameId resourceTypeId = nameTable.find("resourceType");
+    static constexpr NameId subjectId = nameTable.find("subject");
 
     std::string_view text_;
     const char* at_;
@@ -445,14 +593,30 @@ private:
     const char* unchecked_ = nullptr;  ///< where UTF-8 was not looked at yet, if what is skipped is not checked
     Selection selection_;
     const Limits& limits_;
+    Repeats* repeats_;
     NameId name_ = 0;  ///< of the member whose value comes next
     std::array<Open, 64> open_{};
+    std::array<NameId, 1024>
+        expected_{};  ///< which name stands where, by the names of the object and the member before
     std::size_t levels_;
     std::size_t left_;  ///< how many values more there may be
     std::size_t depth_ = 0;
+    struct {
+        std::string_view text;
+        std::size_t node = 0;
+        std::size_t count = 0;
+    } subject_;  ///< the last one, when it holds no container
     std::vector<Node>& nodes_;
     std::vector<std::unique_ptr<char[]>>& unescaped_;
 };
+
+/// What this thread knows; with and without checks of what is jumped over.
+std::shared_ptr<Repeats>& repeatsOf(const Limits& limits) {
+    thread_local std::array<std::shared_ptr<Repeats>, 2> all;
+    std::shared_ptr<Repeats>& repeats = all[limits.checksSkipped ? 1 : 0];
+    if (repeats == nullptr || repeats->isFull()) repeats = std::make_shared<Repeats>();
+    return repeats;
+}
 
 }  // namespace
 
@@ -462,7 +626,13 @@ Document::Document(std::string text, Selection selection, const Limits& limits) 
     constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     nodes_.reserve(text_.size() / 12 + 16);
-    Parser(text_, selection, limits, nodes_, unescaped_).parse(start);
+    Repeats* repeats = nullptr;
+    if (selection == Selection::elements) {
+        const std::shared_ptr<Repeats>& known = repeatsOf(limits);
+        repeats = known.get();
+        repeats_ = known;
+    }
+    Parser(text_, selection, limits, repeats, nodes_, unescaped_).parse(start);
 }
 
 Value Value::find(Name name) const {

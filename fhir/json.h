@@ -68,6 +68,7 @@ struct Node {
 
 class Items;
 class Members;
+class Repeats;
 
 /// A value inside a Document, or nothing. Cheap to copy; lives as long as its Document.
 class Value {
@@ -175,6 +176,7 @@ public:
 private:
     std::string text_;
     std::vector<std::unique_ptr<char[]>> unescaped_;  ///< strings that were written with escapes
+    std::shared_ptr<const Repeats> repeats_;          ///< holds texts that stood in an earlier document, too
     std::vector<Node> nodes_;
 };
 

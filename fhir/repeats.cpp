@@ -1,0 +1,142 @@
+#include "fhir/repeats.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+namespace fhir::json {
+
+namespace {
+
+constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
+
+std::uint64_t mixed(std::uint64_t hash) {
+    hash = (hash ^ hash >> 32U) * odd;
+    return hash ^ hash >> 29U;
+}
+
+/// A hash of so many bytes, a multiple of 32, which can be prolonged.
+class Hash {
+public:
+    static constexpr std::size_t step = 32;
+
+    explicit Hash(std::uint64_t seed) : lanes_{seed, seed + 1, seed + 2, seed + 3} {}
+
+    void add(const char* at, std::size_t bytes) {
+        for (std::size_t i = 0; i < bytes; i += step) {
+            std::array<std::uint64_t, 4> words;
+            std::memcpy(words.data(), at + i, sizeof(words));
+            for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
+                lanes_[lane] = (std::rotl(lanes_[lane], 23) ^ words[lane]) * odd;
+        }
+    }
+
+    std::uint64_t value() const {
+        return mixed((lanes_[0] ^ std::rotl(lanes_[1], 17)) + (std::rotl(lanes_[2], 31) ^ std::rotl(lanes_[3], 41)));
+    }
+
+private:
+    std::array<std::uint64_t, 4> lanes_;
+};
+
+/// How many containers are open at most in a text that was read.
+std::uint32_t levelsOf(std::string_view text) {
+    std::uint32_t depth = 0;
+    std::uint32_t deepest = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '"') {
+            for (++i; i < text.size() && text[i] != '"'; ++i) i += text[i] == '\\';
+        } else if (c == '{' || c == '[') {
+            deepest = std::max(deepest, ++depth);
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            --depth;
+        }
+    }
+    return deepest;
+}
+
+}  // namespace
+
+Repeats::Repeats() : sets_(1024) {
+    windows_.fill(longest);
+}
+
+const Repeats::Known* Repeats::find(Kind kind, NameId name, const char* at, const char* end, Key& key) {
+    if (end - at < static_cast<std::ptrdiff_t>(longest)) return nullptr;
+    const std::uint64_t seed = name | std::uint64_t{static_cast<unsigned>(kind)} << 8U;
+    Hash hash(seed);
+    hash.add(at, Hash::step);
+    key.prefix = static_cast<std::uint32_t>(hash.value() % windows_.size());
+    key.window = windows_[key.prefix];
+    if (key.window == 0) return nullptr;
+    hash.add(at + Hash::step, key.window - Hash::step);
+    key.hash = hash.value();
+    Set& set = setOf(key.hash);
+    for (std::size_t i = 0; i < ways; ++i) {
+        const Known* const known = set.known[i];
+        if (set.hashes[i] != key.hash || known == nullptr) continue;
+        if (static_cast<std::size_t>(end - at) < known->text.size() ||
+            std::memcmp(at, known->text.data(), known->text.size()) != 0)
+            continue;
+        return known;
+    }
+    key.wasSeen = set.seen == key.hash;
+    set.seen = key.hash;
+    return nullptr;
+}
+
+void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std::size_t count,
+                   const std::array<std::uint64_t, 4>& names) {
+    if (key.window == 0) return;
+    if (text.size() < key.window) {
+        windows_[key.prefix] = static_cast<std::uint32_t>(text.size() / Hash::step * Hash::step);
+        return;
+    }
+    constexpr std::size_t longestKept = 4096;
+    if (!key.wasSeen || text.size() > longestKept || isFull()) return;
+    // Texts with escapes were decoded somewhere else.
+    const auto isWithin = [&](std::string_view part) {
+        return part.data() >= text.data() && part.data() + part.size() <= text.data() + text.size();
+    };
+    auto* const letters = static_cast<char*>(room(text.size(), 1));
+    std::copy(text.begin(), text.end(), letters);
+    auto* const copies = static_cast<Node*>(room(count * sizeof(Node), alignof(Node)));
+    for (std::size_t i = 0; i < count; ++i) {
+        Node* const copy = new (copies + i) Node(nodes[i]);
+        const std::string_view own = nodes[i].text();
+        if (own.data() == nullptr || copy->kind == json::Kind::array || copy->kind == json::Kind::object) continue;
+        if (isWithin(own)) {
+            copy->data = letters + (own.data() - text.data());
+        } else {
+            auto* const decoded = static_cast<char*>(room(own.size(), 1));
+            std::copy(own.begin(), own.end(), decoded);
+            copy->data = decoded;
+        }
+    }
+    auto* const known = new (room(sizeof(Known), alignof(Known)))
+        Known{{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names};
+    Set& set = setOf(key.hash);
+    set.hashes[set.next] = key.hash;
+    set.known[set.next] = known;
+    set.next = (set.next + 1) % ways;
+}
+
+void* Repeats::room(std::size_t bytes, std::size_t alignment) {
+    const std::size_t gap = (alignment - reinterpret_cast<std::uintptr_t>(at_) % alignment) % alignment;
+    if (left_ < gap + bytes) {
+        constexpr std::size_t blockBytes = std::size_t{64} << 10;
+        const std::size_t size = std::max(blockBytes, bytes);
+        at_ = blocks_.emplace_back(std::make_unique<std::byte[]>(size)).get();
+        left_ = size;
+        bytes_ += size;
+        return room(bytes, alignment);
+    }
+    void* const place = at_ + gap;
+    at_ += gap + bytes;
+    left_ -= gap + bytes;
+    return place;
+}
+
+}  // namespace fhir::json
