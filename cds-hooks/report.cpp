@@ -198,7 +198,18 @@ void writeEvaluation(Writer& writer, EvidenceWriter& evidenceWriter, const rules
     if (participates.subject != nullptr) writer.member("researchSubject", participates.subject->status);
     if (participates.refusal != nullptr) writer.name("refused").boolean(true);
     writer.name("criteria").beginArray();
-    for (const rules::Finding& finding : evaluation.findings) writeFinding(writer, evidenceWriter, finding);
+    for (const rules::Finding& finding : evaluation.findings) {
+        if (finding.silence == nullptr) {
+            writeFinding(writer, evidenceWriter, finding);
+            continue;
+        }
+        writer.object(finding.silence->words([&] {
+            Writer own;
+            EvidenceWriter none;
+            writeFinding(own, none, finding);
+            return std::string(own.text());
+        }));
+    }
     writer.endArray();
     const auto writeIds = [&](std::string_view name, const std::vector<std::size_t>& criteria) {
         writer.name(name).beginArray();

@@ -230,6 +230,12 @@ class Writer {
             char* const to = os_->Push(size);
             std::copy_n(os_->GetString() + begin, size, to);
         }
+
+        /// An object that was written elsewhere.
+        void object(std::string_view written) {
+            Prefix(rapidjson::kObjectType);
+            std::copy(written.begin(), written.end(), os_->Push(written.size()));
+        }
     };
 
 public:
@@ -253,6 +259,9 @@ public:
     Writer& member(std::string_view key, std::string_view text) { return writer_.member(key, text), *this; }
     /// An object that was written by this writer, from `begin` on.
     Writer& again(std::size_t begin, std::size_t size) { return writer_.again(begin, size), *this; }
+
+    /// An object that another writer wrote.
+    Writer& object(std::string_view written) { return writer_.object(written), *this; }
 
     std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
 

@@ -5,16 +5,11 @@
 #include <cstring>
 #include <new>
 
+#include "fhir/hash.h"
+
 namespace fhir::json {
 
 namespace {
-
-constexpr std::uint64_t odd = 0x9E3779B97F4A7C15ULL;
-
-std::uint64_t mixed(std::uint64_t hash) {
-    hash = (hash ^ hash >> 32U) * odd;
-    return hash ^ hash >> 29U;
-}
 
 /// A hash of so many bytes, a multiple of 32, which can be prolonged.
 class Hash {
@@ -27,8 +22,7 @@ public:
         for (std::size_t i = 0; i < bytes; i += step) {
             std::array<std::uint64_t, 4> words;
             std::memcpy(words.data(), at + i, sizeof(words));
-            for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
-                lanes_[lane] = (std::rotl(lanes_[lane], 23) ^ words[lane]) * odd;
+            for (std::size_t lane = 0; lane < lanes_.size(); ++lane) lanes_[lane] = hashWith(lanes_[lane], words[lane]);
         }
     }
 

@@ -375,6 +375,10 @@ Observation ObservationOutline::whole() const {
     return observation;
 }
 
+Quantity ObservationOutline::quantity() const {
+    return Reader().quantity(resource["valueQuantity"], {});
+}
+
 ObservationOutline readObservationOutline(Value resource, const Place& place, std::vector<Issue>& issues) {
     ObservationOutline outline;
     outline.place = place;
@@ -390,7 +394,8 @@ ObservationOutline readObservationOutline(Value resource, const Place& place, st
         if (!outline.effective) outline.effective = reader.effective(resource);
         outline.issued = DateTime::parse(elements.issued.text());
         const bool isDate = outline.issued || elements.issued.text().empty();
-        if (isDate && reported.empty()) return outline;
+        outline.isPlain = isDate && reported.empty();
+        if (outline.isPlain) return outline;
     }
     Observation observation = readObservation(resource, place, issues);
     outline.id = observation.id;

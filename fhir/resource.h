@@ -175,10 +175,14 @@ struct ObservationOutline {
     std::optional<DateTime> effective;
     std::optional<DateTime> issued;
     bool hasComponents = false;
+    bool isPlain = false;  ///< there was nothing to report of all of it
     json::Value resource;
 
     /// All of it. What could not be read was reported with the outline.
     Observation whole() const;
+
+    /// Its valueQuantity alone.
+    Quantity quantity() const;
 };
 
 enum class ClinicalStatus { none, active, recurrence, relapse, inactive, remission, resolved, unread };

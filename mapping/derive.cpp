@@ -50,7 +50,8 @@ public:
         : facts_(facts), chart_(chart), vocabulary_(vocabulary) {}
 
     void derive() {
-        for (Fact& fact : facts_.facts) {
+        for (const std::size_t index : vocabulary_.derived()) {
+            Fact& fact = facts_.facts[index];
             switch (fact.definition->derivation) {
                 case Derivation::age:
                     age(fact, false);
@@ -62,7 +63,8 @@ public:
                     break;
             }
         }
-        for (Fact& fact : facts_.facts) {
+        for (const std::size_t index : vocabulary_.derived()) {
+            Fact& fact = facts_.facts[index];
             switch (fact.definition->derivation) {
                 case Derivation::childbearing:
                     childbearing(fact);
@@ -102,7 +104,8 @@ public:
         }
         tLineage();
         // These read what the ones above have completed.
-        for (Fact& fact : facts_.facts) {
+        for (const std::size_t index : vocabulary_.derived()) {
+            Fact& fact = facts_.facts[index];
             switch (fact.definition->derivation) {
                 case Derivation::methodOf:
                     methodOf(fact);
@@ -117,7 +120,8 @@ public:
                     break;
             }
         }
-        for (Fact& fact : facts_.facts) {
+        for (const std::size_t index : vocabulary_.derived()) {
+            Fact& fact = facts_.facts[index];
             if (fact.definition->derivation == Derivation::relapseCount) relapseCount(fact);
             if (fact.definition->derivation == Derivation::monthsFromRemissionToRelapse) monthsToRelapse(fact);
             if (fact.definition->confirmedBy) confirmedBy(fact);

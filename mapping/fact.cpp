@@ -37,30 +37,45 @@ bool isRead(std::string_view type) {
            type == "DiagnosticReport" || fhir::isActivity(type);
 }
 
+/// Whether results are not in resources of the type itself: DiagnosticReports carry Observations, and those hold them.
+bool holdsNoResults(std::string_view type) {
+    return type == "Patient" || type == "DiagnosticReport";
+}
+
 /// Whether a source of a fact would have to be read completely, and was not.
-bool isUncovered(const std::string& type, const FactDefinition& fact, const fhir::Coverage& coverage) {
-    if (type == "Patient" || type == "DiagnosticReport") return false;
-    return coverage.of(type, fact.group) != fhir::Covered::completely || !isRead(type);
+bool isUncovered(std::string_view type, fhir::Covered covered) {
+    return !holdsNoResults(type) && (covered != fhir::Covered::completely || !isRead(type));
+}
+
+/// What of the sources of a fact was read.
+struct SourcesRead {
+    bool isKnown = false;
+    bool isMissing = false;     ///< one of them was asked for in vain, or in part
+    bool isUncovered = false;   ///< one of them was not read completely
+    bool conditions = false;    ///< Conditions are among them
+    bool observations = false;  ///< Observations are
+};
+
+SourcesRead sourcesRead(const FactDefinition& fact, const fhir::Coverage& coverage) {
+    using fhir::Covered;
+    SourcesRead result{true};
+    for (const std::string& type : fact.sources) {
+        result.conditions = result.conditions || type == "Condition";
+        result.observations = result.observations || type == "Observation";
+        if (holdsNoResults(type)) continue;
+        const Covered covered = coverage.of(type, fact.group);
+        result.isUncovered = result.isUncovered || isUncovered(type, covered);
+        result.isMissing = result.isMissing || covered == Covered::notRead || covered == Covered::partly;
+    }
+    return result;
 }
 
 /// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
-Basis silence(const FactDefinition& fact, const fhir::Chart& chart, bool unrecognisable) {
-    using fhir::Covered;
+Basis silence(const FactDefinition& fact, const SourcesRead& sources, bool unrecognisable) {
     if (!fact.recognisable()) return Basis::asked;
-    if (fact.test) {
-        const bool failed = std::any_of(fact.sources.begin(), fact.sources.end(), [&](const std::string& type) {
-            // DiagnosticReports carry Observations; it is those that hold the result.
-            if (type == "Patient" || type == "DiagnosticReport") return false;
-            const Covered covered = chart.coverage.of(type, fact.group);
-            return covered == Covered::notRead || covered == Covered::partly;
-        });
-        return failed ? Basis::notCovered : Basis::missing;
-    }
+    if (fact.test) return sources.isMissing ? Basis::notCovered : Basis::missing;
     if (!fact.absentMeansNo) return Basis::asked;
-    const bool uncovered = std::any_of(fact.sources.begin(), fact.sources.end(), [&](const std::string& type) {
-        return isUncovered(type, fact, chart.coverage);
-    });
-    if (uncovered) return Basis::notCovered;
+    if (sources.isUncovered) return Basis::notCovered;
     return unrecognisable ? Basis::asked : Basis::noneOnFile;
 }
 
@@ -117,19 +132,19 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     AllergyReading allergies = readAllergies(chart, vocabulary, asOf, facts.issues);
     const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
 
+    std::vector<SourcesRead> sourceSets(vocabulary.sourceSets());
     facts.facts.resize(vocabulary.facts().size());
     for (const FactDefinition& definition : vocabulary.facts()) {
         Fact& fact = facts.facts[definition.index];
         fact.definition = &definition;
         const std::vector<Evidence>& all = observations[definition.index];
-        const auto reads = [&](std::string_view type) {
-            return std::find(definition.sources.begin(), definition.sources.end(), type) != definition.sources.end();
-        };
+        SourcesRead& sources = sourceSets[definition.sourceSet];
+        if (!sources.isKnown) sources = sourcesRead(definition, chart.coverage);
         fact.absent =
-            silence(definition, chart,
+            silence(definition, sources,
                     activities.unrecognisable[definition.index] || allergies.unrecognisable[definition.index] ||
-                        (conditions.unrecognisable[definition.index] && reads("Condition")) ||
-                        (observationWithoutCode && reads("Observation")));
+                        (conditions.unrecognisable[definition.index] && sources.conditions) ||
+                        (observationWithoutCode && sources.observations));
         fact.conditions = std::move(conditions.conditions[definition.index]);
         for (auto* further : {&activities.activities[definition.index], &allergies.allergies[definition.index]})
             std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
@@ -153,6 +168,10 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     }
     derive(facts, chart, vocabulary);
     readAnswers(facts, chart, vocabulary);
+    facts.speaking.resize(facts.facts.size() / 64 + 1);
+    for (std::size_t i = 0; i < facts.facts.size(); ++i) {
+        if (!facts.facts[i].isSilent()) facts.speaking[i / 64] |= std::uint64_t{1} << (i % 64);
+    }
     fhir::limitIssues(facts.issues);
     return facts;
 }
@@ -160,7 +179,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage) {
     std::vector<std::string_view> uncovered;
     for (const std::string& type : fact.sources) {
-        if (isUncovered(type, fact, coverage)) uncovered.push_back(type);
+        if (isUncovered(type, coverage.of(type, fact.group))) uncovered.push_back(type);
     }
     return uncovered;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,6 +116,11 @@ struct Fact {
     std::vector<Evidence> shown;       ///< newer than the result that counts, and of no use: shown, never evaluated
     Basis absent = Basis::missing;     ///< what it means when nothing above says anything
     std::string detail;                ///< why nothing could be derived: "needs bodyWeight"
+
+    /// Whether nothing is on file about it.
+    bool isSilent() const {
+        return results.empty() && byMethod.empty() && conditions.empty() && positives.empty() && shown.empty();
+    }
 };
 
 /// What a person answered to a question of a trial file.
@@ -131,6 +137,9 @@ struct Facts {
     std::vector<fhir::Issue> issues;
     fhir::Date asOf;
     bool deceased = false;
+    /// A bit for each fact, in the order of the vocabulary: whether something is on file about it, of use or not. Empty
+    /// when nobody looked.
+    std::vector<std::uint64_t> speaking;
     /// What people answered in screening forms, one for each definition of the vocabulary; those without an answer have
     /// no definition. Empty when nobody answered. Kept apart: an answer never overrides what is recorded silently.
     std::vector<Fact> attested;

@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
+#include <cstdint>
+#include <limits>
 #include <set>
+#include <span>
 #include <tuple>
 #include <unordered_set>
+
+#include "fhir/hash.h"
 
 namespace mapping {
 
@@ -135,39 +141,40 @@ public:
 
     std::vector<std::vector<Evidence>> read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
-        codeMatches_.reserve(chart_.observation.size() * 2);
-        ends_.reserve(chart_.observation.size());
-        for (const fhir::ObservationOutline& outline : chart_.observation) {
-            const std::size_t begin = codeMatches_.size();
-            addMatches(outline.code, codeMatches_);
-            ends_.push_back(codeMatches_.size());
+        lookUpCodes();
+        for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
+            const fhir::ObservationOutline& outline = chart_.observation[index];
             if (oxygen_ == nullptr || !isFinal(outline.status)) continue;
-            for (std::size_t i = begin; i < codeMatches_.size(); ++i) {
-                if (codeMatches_[i].fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
+            for (const Match& match : matchesOf(index)) {
+                if (match.fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
             }
         }
-        reserve();
         std::size_t future = 0;
-        std::size_t index = 0;
-        for (const fhir::ObservationOutline& outline : chart_.observation) {
-            const auto begin = codeMatches_.begin() + static_cast<std::ptrdiff_t>(index == 0 ? 0 : ends_[index - 1]);
-            const auto end = codeMatches_.begin() + static_cast<std::ptrdiff_t>(ends_[index++]);
+        std::vector<std::size_t> read;  // those that say something about a fact, in their order
+        for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
+            const fhir::ObservationOutline& outline = chart_.observation[index];
             if (!isFinal(outline.status) && outline.status != "preliminary") continue;
-            const auto& date = outline.effective ? outline.effective : outline.issued;
+            const auto& date = dateOf(outline);
             if (date && date->firstDay() > asOf_) {
                 ++future;
-                continue;
+            } else if (!matchesOf(index).empty() || outline.hasComponents) {
+                read.push_back(index);
             }
-            if (begin == end && !outline.hasComponents) continue;
-            const fhir::Observation observation = outline.whole();
-            outline_ = &outline;
-            matches_.assign(begin, end);
-            readResult(observation, observation.result, nullptr);
-            for (const fhir::ObservationResult& component : observation.component) {
-                matches_.clear();
-                addMatches(component.code, matches_);
-                readResult(observation, component, &component);
-            }
+        }
+        reserve(read);
+        for (const std::size_t index : newest(read)) this->read(index);
+        const std::size_t before = reports_.size();
+        for (const std::size_t index : read) {
+            if (!isRead_[index] && !isOutdated(index)) this->read(index);
+        }
+        if (before > 0) std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
+        for (Report& report : reports_) issues_.push_back(std::move(report.issue));
+        for (std::vector<Evidence>& results : results_) {
+            const auto isBefore = [](const Evidence& a, const Evidence& b) {
+                return a.resourceIndex < b.resourceIndex;
+            };
+            if (!std::is_sorted(results.begin(), results.end(), isBefore))
+                std::stable_sort(results.begin(), results.end(), isBefore);
         }
         if (future > 0)
             issues_.push_back(
@@ -180,13 +187,144 @@ private:
         return status == "final" || status == "amended" || status == "corrected";
     }
 
-    /// Room for what the codes of the Observations mean: Evidence is large to move.
-    void reserve() {
-        std::vector<std::size_t> counts(results_.size(), 0);
-        for (const Match& match : codeMatches_) ++counts[match.fact];
-        for (std::size_t i = 0; i < counts.size(); ++i) {
-            if (counts[i] > 0) results_[i].reserve(counts[i]);
+    static const std::optional<fhir::DateTime>& dateOf(const fhir::ObservationOutline& outline) {
+        return outline.effective ? outline.effective : outline.issued;
+    }
+
+    /// Looks up the codes of all Observations. The same text at the same place, as the reader gives it for what repeats
+    /// itself, is looked up once.
+    void lookUpCodes() {
+        struct Known {
+            std::string_view system;
+            std::string_view code;
+            Range matches;
+        };
+        codeMatches_.reserve(chart_.observation.size() * 2);
+        ranges_.reserve(chart_.observation.size());
+        std::vector<Known> table(std::bit_ceil(chart_.observation.size() * 2 + 1));
+        const auto isAt = [](std::string_view a, std::string_view b) {
+            return a.data() == b.data() && a.size() == b.size();
+        };
+        for (const fhir::ObservationOutline& outline : chart_.observation) {
+            Known* known = nullptr;
+            if (outline.code.coding.size() == 1) {
+                const fhir::Coding& coding = outline.code.coding.front();
+                const auto place = reinterpret_cast<std::uintptr_t>(coding.code.data());
+                known = &table[fhir::mixed(place) & (table.size() - 1)];
+                if (isAt(known->code, coding.code) && isAt(known->system, coding.system)) {
+                    ranges_.push_back(known->matches);
+                    continue;
+                }
+                *known = {coding.system, coding.code, {}};
+            }
+            const std::size_t begin = codeMatches_.size();
+            addMatches(outline.code, codeMatches_);
+            ranges_.push_back({begin, codeMatches_.size() - begin});
+            if (known != nullptr) known->matches = ranges_.back();
         }
+    }
+
+    /// What the codes of an Observation mean.
+    std::span<const Match> matchesOf(std::size_t index) const {
+        return {codeMatches_.data() + ranges_[index].begin, ranges_[index].count};
+    }
+
+    /// Room for what the codes of the Observations mean: Evidence is large to move.
+    void reserve(const std::vector<std::size_t>& read) {
+        isRead_.resize(chart_.observation.size(), false);
+        std::vector<std::size_t> counts(results_.size(), 0);
+        for (const std::size_t index : read) {
+            for (const Match& match : matchesOf(index)) ++counts[match.fact];
+        }
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            constexpr std::size_t usual = 2;
+            const bool newestCounts = onlyNewestCounts(vocabulary_.facts()[i]);
+            if (counts[i] > 0) results_[i].reserve(newestCounts ? std::min(counts[i], usual) : counts[i]);
+        }
+    }
+
+    /// Whether of the results of a fact nothing counts that is certainly older than one that decides: no other one is
+    /// chosen by its method, shown, or stays although it is older.
+    static bool onlyNewestCounts(const FactDefinition& fact) {
+        return (fact.kind == Kind::quantity || fact.kind == Kind::count) && fact.methods.empty() && !fact.positiveStays;
+    }
+
+    static bool says(const Match& match) {
+        return match.role != Role::reject && match.role != Role::answer && match.role != Role::remission;
+    }
+
+    /// Those that are the newest of such a fact.
+    std::vector<std::size_t> newest(const std::vector<std::size_t>& read) {
+        constexpr std::size_t none = ~std::size_t{0};
+        decidedAt_.resize(results_.size(), std::numeric_limits<std::int64_t>::min());
+        readableUnits_.resize(results_.size());
+        std::vector<std::size_t> counts(results_.size(), 0);
+        std::vector<std::size_t> latest(results_.size(), none);
+        for (const std::size_t index : read) {
+            const fhir::ObservationOutline& outline = chart_.observation[index];
+            const auto& date = dateOf(outline);
+            if (!date || !isFinal(outline.status)) continue;
+            for (const Match& match : matchesOf(index)) {
+                if (match.role != Role::accept || !onlyNewestCounts(vocabulary_.facts()[match.fact])) continue;
+                std::size_t& known = latest[match.fact];
+                ++counts[match.fact];
+                if (known == none || dateOf(chart_.observation[known])->first < date->first) known = index;
+            }
+        }
+        std::vector<std::size_t> result;
+        for (std::size_t fact = 0; fact < latest.size(); ++fact) {
+            if (counts[fact] > 1) result.push_back(latest[fact]);
+        }
+        std::sort(result.begin(), result.end());
+        result.erase(std::unique(result.begin(), result.end()), result.end());
+        return result;
+    }
+
+    /// Whether an Observation can be left unread: all that it says is older than a result that decides, and there would
+    /// be nothing to report of it.
+    bool isOutdated(std::size_t index) {
+        const fhir::ObservationOutline& outline = chart_.observation[index];
+        const auto& date = dateOf(outline);
+        if (outline.hasComponents || !outline.isPlain || !date) return false;
+        std::optional<fhir::Quantity> quantity;
+        for (const Match& match : matchesOf(index)) {
+            if (!says(match)) continue;
+            if (date->last >= decidedAt_[match.fact]) return false;
+            if (!quantity) quantity = outline.quantity();
+            if (quantity->value.empty() || !isReadable(*quantity, vocabulary_.facts()[match.fact])) return false;
+        }
+        return true;
+    }
+
+    /// Whether the unit of a quantity is one of the fact's.
+    bool isReadable(const fhir::Quantity& quantity, const FactDefinition& fact) {
+        auto& [code, unit] = readableUnits_[fact.index];
+        if (!code.empty() && quantity.code == code && quantity.unit == unit) return true;
+        if (!unitOf(quantity, fact, vocabulary_)) return false;
+        code = quantity.code;
+        unit = quantity.unit;
+        return true;
+    }
+
+    /// Reads an Observation and its components.
+    void read(std::size_t index) {
+        const fhir::ObservationOutline& outline = chart_.observation[index];
+        const fhir::Observation observation = outline.whole();
+        outline_ = &outline;
+        isRead_[index] = true;
+        const std::span<const Match> codes = matchesOf(index);
+        matches_.assign(codes.begin(), codes.end());
+        readResult(observation, observation.result, nullptr);
+        for (const fhir::ObservationResult& component : observation.component) {
+            matches_.clear();
+            addMatches(component.code, matches_);
+            readResult(observation, component, &component);
+        }
+    }
+
+    void report(std::string path, std::string message) {
+        const auto index = static_cast<std::size_t>(outline_ - chart_.observation.data());
+        reports_.push_back({index, {std::move(path), std::move(message)}});
     }
 
     /// Reads a result whose code means the matches.
@@ -196,7 +334,7 @@ private:
                                      [&](const Match& match) { return match.fact == matches_.front().fact; });
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
-            if (match.role == Role::reject || match.role == Role::answer || match.role == Role::remission) continue;
+            if (!says(match)) continue;
             // Several codings of one Observation count once; a coding that is accepted outweighs one under review.
             bool decided = false;
             for (std::size_t j = 0; j < matches_.size(); ++j) {
@@ -211,7 +349,10 @@ private:
             if (component == nullptr && result.value.kind == fhir::ObservationValue::Kind::none &&
                 !observation.component.empty() && result.interpretation.empty())
                 continue;
-            read(results_[match.fact].emplace_back(), observation, result, fact, match);
+            Evidence& evidence = results_[match.fact].emplace_back();
+            read(evidence, observation, result, fact, match);
+            if (isDecided(evidence.basis) && onlyNewestCounts(fact))
+                decidedAt_[match.fact] = std::max(decidedAt_[match.fact], evidence.date->first);
         }
     }
 
@@ -316,7 +457,7 @@ private:
             if (said && readByOneFact_) {
                 const std::string path = outline_->place.text();
                 if (reported_.insert(path).second)
-                    issues_.push_back({path + ".value[x]", "the value of " + fact.label + " cannot be read"});
+                    report(path + ".value[x]", "the value of " + fact.label + " cannot be read");
             }
             return;
         }
@@ -356,9 +497,8 @@ private:
         const std::string_view unit = quantity.unit.empty() ? quantity.code : quantity.unit;
         const std::string path = outline_->place.text() + ".valueQuantity.unit";
         if (!reported_.insert(path).second) return;  // several facts read the same result
-        issues_.push_back({path, unit.empty()
-                                     ? "no unit; one of " + known + " is needed"
-                                     : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known});
+        report(path, unit.empty() ? "no unit; one of " + known + " is needed"
+                                  : "unit '" + std::string(unit.substr(0, 32)) + "' is not one of " + known);
     }
 
     /// Whether a reference range is one of the healthy, for this patient's sex and age.
@@ -819,8 +959,22 @@ private:
     std::vector<fhir::Issue>& issues_;
     std::vector<std::vector<Evidence>> results_;
     std::vector<Match> codeMatches_;  ///< of the codes of all Observations
-    std::vector<std::size_t> ends_;   ///< where those of each end
+    struct Range {
+        std::size_t begin = 0;
+        std::size_t count = 0;
+    };
+    std::vector<Range> ranges_;  ///< which of those are an Observation's
     std::vector<Match> matches_;
+    std::vector<bool> isRead_;             ///< which Observations were read
+    std::vector<std::int64_t> decidedAt_;  ///< by fact, when the newest result that decides begins
+    std::vector<std::pair<std::string_view, std::string_view>> readableUnits_;  ///< by fact, code and text of one
+    /// What there is to say of an Observation.
+    struct Report {
+        std::size_t index;
+        fhir::Issue issue;
+        static bool isBefore(const Report& a, const Report& b) { return a.index < b.index; }
+    };
+    std::vector<Report> reports_;
     bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
     std::unordered_set<std::string> reported_;  ///< paths that already have an issue
     const FactDefinition* oxygen_ = nullptr;

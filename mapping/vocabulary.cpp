@@ -4,6 +4,7 @@
 #include <array>
 #include <bitset>
 #include <charconv>
+#include <map>
 #include <set>
 
 namespace mapping {
@@ -127,6 +128,10 @@ public:
                 if (ofSource.empty() || ofSource.back() != fact.index) ofSource.push_back(fact.index);
             }
         }
+        numberSourceSets();
+        for (const FactDefinition& fact : vocabulary_.facts_) {
+            if (fact.derivation != Derivation::none || fact.confirmedBy) vocabulary_.derived_.push_back(fact.index);
+        }
         readResults(root["results"]);
         vocabulary_.roomAir_ = phrases(root["roomAir"]);
         vocabulary_.onOxygen_ = phrases(root["onOxygen"]);
@@ -141,6 +146,13 @@ public:
     }
 
 private:
+    void numberSourceSets() {
+        std::map<std::pair<std::vector<std::string>, std::string>, std::size_t> numbers;
+        for (FactDefinition& fact : vocabulary_.facts_)
+            fact.sourceSet = numbers.try_emplace({fact.sources, fact.group}, numbers.size()).first->second;
+        vocabulary_.sourceSets_ = numbers.size();
+    }
+
     void problem(std::string_view place, std::string message) {
         problems_.push_back({std::string(file_) + ": " + std::string(place), std::move(message)});
     }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "fhir/decimal.h"
+#include "fhir/hash.h"
 #include "fhir/json.h"
 #include "fhir/resource.h"
 #include "mapping/interval.h"
@@ -114,6 +114,7 @@ struct FactDefinition {
     std::vector<std::string> reading;
     std::vector<std::string> concepts;
     std::vector<std::string> sources;      ///< resource types it can come from
+    std::size_t sourceSet = 0;             ///< the same for facts with the same sources and group
     std::optional<int> freshFor;           ///< days
     std::optional<int> conditionFreshFor;  ///< days
     Interval plausible;
@@ -177,6 +178,10 @@ public:
 
     const std::vector<FactDefinition>& facts() const { return facts_; }
     const FactDefinition* find(std::string_view name) const;
+    /// The facts that other facts derive or confirm, by index and in their order.
+    const std::vector<std::size_t>& derived() const { return derived_; }
+    /// How many different sets of sources there are, together with the group.
+    std::size_t sourceSets() const { return sourceSets_; }
     /// The facts that have this resource type among their sources, by index and in their order.
     const std::vector<std::size_t>& factsFrom(std::string_view resourceType) const;
     const std::vector<CodeRow>& rows() const { return rows_; }
@@ -232,7 +237,7 @@ public:
 private:
     struct Hash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+        std::size_t operator()(std::string_view text) const { return fhir::hashOf(text); }
     };
     template <typename Value>
     using Table = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
@@ -247,6 +252,8 @@ private:
     std::vector<FactDefinition> facts_;
     Table<std::size_t> factByName_;
     Table<std::vector<std::size_t>> factsBySource_;
+    std::size_t sourceSets_ = 0;
+    std::vector<std::size_t> derived_;
     std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI
     Table<std::size_t> systemByUri_;
     std::size_t publicSystems_ = 0;  ///< how many of them facts.json names

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rules/judge.h"
+#include "rules/silence.h"
 
 namespace rules {
 
@@ -20,7 +21,13 @@ namespace {
 class Evaluator {
 public:
     Evaluator(const Trial& trial, const mapping::Facts& facts)
-        : trial_(trial), facts_(facts), outcomes_(trial.criteria.size()), known_(trial.criteria.size(), false) {}
+        : trial_(trial),
+          facts_(facts),
+          // What people answered is no silence.
+          silences_(facts.answers.empty() && facts.attested.empty() ? trial.silences.get() : nullptr),
+          outcomes_(trial.criteria.size()) {
+        own_.reserve(trial.criteria.size());  // what is referred to stays where it is
+    }
 
     Evaluation evaluate() {
         Evaluation evaluation;
@@ -32,7 +39,7 @@ public:
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i) {
             const Criterion& criterion = trial_.criteria[i];
             if (!criterion.required) continue;
-            const Outcome& outcome = outcomes_[i];
+            const Outcome& outcome = *outcomes_[i].outcome;
             if (outcome.truth == Truth::Unknown) {
                 onlyQuestions = onlyQuestions && outcome.basis == Basis::asked;
                 for (const Open& item : outcome.open) open.push_back(&item);
@@ -45,12 +52,13 @@ public:
                                                        : Status::potentialCandidate;
         rankOpen(open, evaluation);
         evaluation.gate = std::any_of(trial_.gate.begin(), trial_.gate.end(), [&](std::size_t index) {
-            const Outcome& outcome = outcomes_[index];
+            const Outcome& outcome = *outcomes_[index].outcome;
             return outcome.truth == Truth::True || (outcome.truth == Truth::Unknown && outcome.recorded);
         });
         evaluation.findings.reserve(trial_.criteria.size());
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i)
-            evaluation.findings.push_back({&trial_.criteria[i], std::move(outcomes_[i])});
+            evaluation.findings.push_back({&trial_.criteria[i], *outcomes_[i].outcome, outcomes_[i].silence});
+        evaluation.outcomes = std::move(own_);
         return evaluation;
     }
 
@@ -110,11 +118,16 @@ private:
     }
 
     const Outcome& outcomeOf(std::size_t index) {
-        if (!known_[index]) {
-            outcomes_[index] = outcomeOf(trial_.criteria[index].when, index);
-            known_[index] = true;
+        Known& known = outcomes_[index];
+        if (known.outcome != nullptr) return *known.outcome;
+        const bool isSilent = silences_ != nullptr && !silences_->speaks(index, facts_);
+        if (isSilent) known.silence = silences_->find(index, facts_);
+        if (known.silence == nullptr) {
+            Outcome outcome = outcomeOf(trial_.criteria[index].when, index);
+            if (isSilent) known.silence = silences_->keep(index, facts_, outcome);
+            if (known.silence == nullptr) return *(known.outcome = &own_.emplace_back(std::move(outcome)));
         }
-        return outcomes_[index];
+        return *(known.outcome = &known.silence->outcome());
     }
 
     /// Which facts most open criteria wait for, and which criteria wait for an answer.
@@ -149,8 +162,13 @@ private:
 
     const Trial& trial_;
     const mapping::Facts& facts_;
-    std::vector<Outcome> outcomes_;
-    std::vector<bool> known_;
+    const Silences* silences_;
+    struct Known {
+        const Outcome* outcome = nullptr;
+        const Silence* silence = nullptr;
+    };
+    std::vector<Known> outcomes_;  ///< of the criteria
+    std::vector<Outcome> own_;     ///< those of them that this chart is judged for
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "mapping/fact.h"
 #include "rules/outcome.h"
+#include "rules/silence.h"
 #include "rules/trial.h"
 #include "rules/truth.h"
 
@@ -23,8 +24,9 @@ std::string_view word(Status status);
 
 /// The truth of one criterion as its text is written, with everything it rests on.
 struct Finding {
-    const Criterion* criterion = nullptr;
-    Outcome outcome;
+    const Criterion* criterion;
+    const Outcome& outcome;            ///< of the Evaluation, or of the Trial, where the chart says nothing of it
+    const Silence* silence = nullptr;  ///< then
 };
 
 /// A fact that open criteria wait for.
@@ -36,9 +38,16 @@ struct Missing {
 };
 
 struct Evaluation {
+    Evaluation() = default;
+    Evaluation(Evaluation&&) = default;
+    Evaluation& operator=(Evaluation&&) = default;
+    Evaluation(const Evaluation&) = delete;  // the findings would refer to the outcomes of the other
+    Evaluation& operator=(const Evaluation&) = delete;
+
     const Trial* trial = nullptr;
     Status status = Status::potentialCandidate;
     std::vector<Finding> findings;    ///< one for each criterion, in file order
+    std::vector<Outcome> outcomes;    ///< what the findings refer to; moves with them
     std::vector<std::size_t> failed;  ///< top-level criteria that decided against the patient
     /// Facts that open criteria wait for, the one that most of them wait for first.
     std::vector<Missing> missing;

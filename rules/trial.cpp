@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "rules/silence.h"
+
 namespace rules {
 
 using fhir::json::Value;
@@ -396,7 +398,9 @@ private:
 
 Trial readTrial(std::string_view file, Value root, const mapping::Vocabulary& vocabulary,
                 std::vector<mapping::Problem>& problems) {
-    return TrialReader(file, vocabulary, problems).read(root);
+    Trial trial = TrialReader(file, vocabulary, problems).read(root);
+    trial.silences = std::make_shared<const Silences>(trial);
+    return trial;
 }
 
 }  // namespace rules

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include "rules/comparison.h"
 
 namespace rules {
+
+class Silences;
 
 /// A node of a criterion's logic. The forms stand in rules/trials/README.md.
 struct Rule {
@@ -65,6 +68,8 @@ struct Trial {
     std::string source;
     std::string coordinator;          ///< whom to ask at this site; empty unless the site says
     std::vector<Criterion> criteria;  ///< in file order, a group before its parts
+    /// What the criteria come to where nothing is on file. Whoever changes the criteria takes it away.
+    std::shared_ptr<const Silences> silences;
 
     const Criterion* find(std::string_view criterionId) const;
     /// Whether a question of the trial has this linkId.

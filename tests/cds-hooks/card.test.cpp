@@ -22,11 +22,12 @@ struct Made {
         trial.criteria.emplace_back();
         trial.criteria.front().required = true;
         evaluation.status = missing == 0 ? rules::Status::candidate : rules::Status::potentialCandidate;
-        evaluation.findings.emplace_back();
+        rules::Outcome& outcome = evaluation.outcomes.emplace_back();
         for (std::size_t i = 0; i < missing; ++i) {
             const auto& fact = support::knowledge().vocabulary.facts()[i];
-            evaluation.findings.front().outcome.open.push_back({0, &fact, nullptr, mapping::Basis::missing});
+            outcome.open.push_back({0, &fact, nullptr, mapping::Basis::missing});
         }
+        evaluation.findings.push_back({nullptr, outcome});
     }
     const rules::Evaluation* pointer() {
         evaluation.trial = &trial;

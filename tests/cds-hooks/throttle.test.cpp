@@ -32,8 +32,9 @@ struct Made {
         evaluations.push_back(std::make_unique<rules::Evaluation>());
         evaluations.back()->trial = trials.back().get();
         evaluations.back()->status = status;
-        evaluations.back()->findings.emplace_back();
-        if (!clearsOn.empty()) evaluations.back()->findings.front().outcome.clearsOn = support::day(clearsOn);
+        rules::Outcome& outcome = evaluations.back()->outcomes.emplace_back();
+        if (!clearsOn.empty()) outcome.clearsOn = support::day(clearsOn);
+        evaluations.back()->findings.push_back({nullptr, outcome});
         return *this;
     }
 
