@@ -5,11 +5,11 @@
 #include <bit>
 #include <charconv>
 #include <deque>
-#include <functional>
 #include <map>
 #include <optional>
 
 #include "fhir/error.h"
+#include "fhir/hash.h"
 
 namespace fhir {
 
@@ -67,11 +67,52 @@ using json::Value;
 
 constexpr std::size_t mostIssues = 200;
 
+/// What is looked at of every resource, found in one walk over its members.
+struct Envelope {
+    Value resourceType;
+    Value id;
+    Value meta;
+    Value subject;
+
+    /// Errors: as Value::operator[] of each but the subject.
+    explicit Envelope(Value resource) {
+        const json::Node* const first = resource.node();
+        if (!resource.isObject() || first->repeats) {
+            resourceType = resource["resourceType"];
+            id = resource["id"];
+            meta = resource["meta"];
+            return;
+        }
+        const json::Node* const end = first + first->span;
+        for (const json::Node* node = first + 1; node != end; node += node->span) {
+            switch (node->name) {
+                case json::Name("resourceType").id():
+                    resourceType = Value(node);
+                    break;
+                case json::Name("id").id():
+                    id = Value(node);
+                    break;
+                case json::Name("meta").id():
+                    meta = Value(node);
+                    break;
+                case json::Name("subject").id():
+                    subject = Value(node);
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+};
+
 struct Found {
     Value resource;
     std::string_view type;
     Place place;
     std::string_view fullUrl;
+    std::string_view id;
+    std::string_view lastUpdated;
+    Value subject;  ///< nothing where it is to be looked for
 };
 
 /// Everything that readChart collects before it knows whose chart it is.
@@ -173,16 +214,16 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
         }
         return;
     }
-    const std::string_view type = value["resourceType"].text();
+    const Envelope envelope(value);
+    const std::string_view type = envelope.resourceType.text();
     if (type == "Bundle") {
         collectBundle(value, place.text(), false, collection);
     } else if (const bool isRecord = isOneOf(recordTypes, type) || isActivity(type);
                isRecord || type == "Patient" || isOneOf(referencedTypes, type)) {
-        // Looked at later without a net: a resource that contradicts itself here is left out now.
-        static_cast<void>(value["id"]);
-        static_cast<void>(value["meta"]["lastUpdated"]);
+        // Looked at now, so that a resource that contradicts itself here is left out.
         auto& found = isRecord ? collection.others : type == "Patient" ? collection.patients : collection.referenced;
-        found.push_back({value, type, place, fullUrl});
+        found.push_back(
+            {value, type, place, fullUrl, envelope.id.text(), envelope.meta["lastUpdated"].text(), envelope.subject});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
@@ -238,9 +279,9 @@ bool isReferenceTo(const Patient& patient, std::string_view reference) {
 /// leave it out, and the sources are one patient's. Errors: Error when it is no Reference.
 ///
 /// `known` is a reference that was found to be his, and becomes the last one.
-bool isAbout(Value resource, const Patient& patient, std::string_view& known) {
-    if (resource["focus"].items().begin() != resource["focus"].items().end()) return false;
-    const Value subject = subjectOf(resource);
+bool isAbout(const Found& found, const Patient& patient, std::string_view& known) {
+    if (const Value focus = found.resource["focus"]; focus.items().begin() != focus.items().end()) return false;
+    const Value subject = found.subject ? found.subject : subjectOf(found.resource);
     if (!subject) return true;
     if (!subject.isObject()) throw Error("subject", "is not a Reference");
     const Value written = subject["reference"];
@@ -265,9 +306,8 @@ public:
     explicit References(const std::vector<Found>& found) {
         for (const Found& other : found) {
             if (!other.fullUrl.empty()) byName_.emplace(withoutVersion(other.fullUrl), other.resource);
-            const std::string_view id = other.resource["id"].text();
-            if (id.empty()) continue;
-            byName_.emplace(std::string(other.type) + '/' + std::string(id), other.resource);
+            if (other.id.empty()) continue;
+            byName_.emplace(std::string(other.type) + '/' + std::string(other.id), other.resource);
         }
     }
 
@@ -292,9 +332,9 @@ private:
 };
 
 /// The version of a resource to keep when a Bundle holds several: the newest by meta.lastUpdated.
-bool isNewer(Value left, Value right) {
-    const auto a = DateTime::parse(left["meta"]["lastUpdated"].text());
-    const auto b = DateTime::parse(right["meta"]["lastUpdated"].text());
+bool isNewer(const Found& left, const Found& right) {
+    const auto a = DateTime::parse(left.lastUpdated);
+    const auto b = DateTime::parse(right.lastUpdated);
     return a && b && a->first > b->last;
 }
 
@@ -306,7 +346,7 @@ struct Identity {
     explicit Identity(const Found& found) {
         if (found.fullUrl.empty()) {
             before = found.type;
-            last = found.resource["id"].text();
+            last = found.id;
         } else if (const auto slash = found.fullUrl.rfind('/'); slash != std::string_view::npos) {
             before = found.fullUrl.substr(0, slash);
             last = found.fullUrl.substr(slash + 1);
@@ -315,10 +355,7 @@ struct Identity {
         }
     }
     bool operator==(const Identity&) const = default;
-    std::size_t hash() const {
-        const std::hash<std::string_view> hash;
-        return hash(last) ^ (before.empty() ? 0 : hash(before) * 31);
-    }
+    std::size_t hash() const { return mixed(hashWith(hashOf(last), before.size())); }
 };
 
 /// The same resource counts once; of several versions the newest does. Versions that nothing tells apart all stay: if
@@ -334,9 +371,9 @@ void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues)
     std::vector<bool> drop(resources.size(), false);
     bool anyDropped = false;
     for (std::size_t i = 0; i < resources.size(); ++i) {
-        const Value resource = resources[i].resource;
-        if (resources[i].fullUrl.empty() && resource["id"].text().empty()) continue;
-        const Identity identity(resources[i]);
+        const Found& found = resources[i];
+        if (found.fullUrl.empty() && found.id.empty()) continue;
+        const Identity identity(found);
         std::size_t slot = identity.hash() & (firsts.size() - 1);
         while (firsts[slot] != none && !(Identity(resources[firsts[slot]]) == identity))
             slot = (slot + 1) & (firsts.size() - 1);
@@ -350,9 +387,9 @@ void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues)
         }
         for (std::uint32_t other = firsts[slot]; other != none; other = next[other]) {
             if (drop[other] || drop[i]) continue;
-            if (sameJson(resource, resources[other].resource) || isNewer(resources[other].resource, resource)) {
+            if (sameJson(found.resource, resources[other].resource) || isNewer(resources[other], found)) {
                 drop[i] = anyDropped = true;
-            } else if (isNewer(resource, resources[other].resource)) {
+            } else if (isNewer(found, resources[other])) {
                 drop[other] = anyDropped = true;
             }
         }
@@ -370,12 +407,23 @@ void removeDuplicates(std::vector<Found>& resources, std::vector<Issue>& issues)
     resources.erase(resources.begin() + static_cast<std::ptrdiff_t>(kept), resources.end());
 }
 
+/// Reads an Observation where it stays. Errors: Error, with the chart as it was.
+void addObservation(Value resource, const Place& place, Chart& chart) {
+    ObservationOutline& outline = chart.observation.emplace_back();
+    try {
+        readObservationOutline(resource, place, chart.issues, outline);
+    } catch (const Error&) {
+        chart.observation.pop_back();
+        throw;
+    }
+}
+
 void read(const Found& found, const Lookup& lookUp, Collection& collection, Chart& chart) {
     const Value resource = found.resource;
     const Place& place = found.place;
     const std::string_view type = found.type;
     if (type == "Observation") {
-        chart.observation.push_back(readObservationOutline(resource, place, chart.issues));
+        addObservation(resource, place, chart);
     } else if (type == "Condition") {
         chart.condition.push_back(readCondition(resource, place, chart.patient, chart.issues));
     } else if (type == "AllergyIntolerance") {
@@ -387,7 +435,7 @@ void read(const Found& found, const Lookup& lookUp, Collection& collection, Char
             const std::size_t own = index++;
             if (contained["resourceType"].text() != "Observation") continue;
             const Place inside{collection.keep(place.text() + ".contained[" + std::to_string(own) + ']')};
-            chart.observation.push_back(readObservationOutline(contained, inside, chart.issues));
+            addObservation(contained, inside, chart);
         }
     } else if (type == "ResearchSubject") {
         chart.researchSubject.push_back(readResearchSubject(resource, place, lookUp, chart.issues));
@@ -438,8 +486,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
 
     std::size_t foreign = 0;
     if (!patientId.empty())
-        foreign = std::erase_if(collection.patients,
-                                [&](const Found& found) { return found.resource["id"].text() != patientId; });
+        foreign = std::erase_if(collection.patients, [&](const Found& found) { return found.id != patientId; });
     removeDuplicates(collection.patients, chart.issues);
     if (!patientId.empty() && collection.patients.size() > 1) {
         chart.issues.push_back({collection.patients[1].place.text(), "another version of the Patient left out"});
@@ -471,7 +518,7 @@ Chart readChart(std::shared_ptr<const json::Document> document, const std::vecto
     std::string_view known;
     for (const Found& other : collection.others) {
         try {
-            if (!isAbout(other.resource, chart.patient, known)) {
+            if (!isAbout(other, chart.patient, known)) {
                 ++foreign;
             } else {
                 read(other, lookUp, collection, chart);

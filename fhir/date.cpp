@@ -11,35 +11,40 @@ namespace calendar = boost::gregorian;
 
 constexpr std::int64_t dayLength = 86'400'000;
 
-std::int64_t dayNumber(int year, int month, int day) {
-    static const std::int64_t epoch = calendar::date(1970, 1, 1).day_number();
-    return static_cast<std::int64_t>(calendar::date(static_cast<unsigned short>(year),
-                                                    static_cast<unsigned short>(month),
-                                                    static_cast<unsigned short>(day))
-                                         .day_number()) -
-           epoch;
+using Calendar = calendar::gregorian_calendar;
+
+constexpr Calendar::ymd_type ymd(int year, int month, int day) {
+    return {static_cast<unsigned short>(year), static_cast<unsigned short>(month), static_cast<unsigned short>(day)};
 }
 
-calendar::date::ymd_type civil(Date date) {
-    static const calendar::date epoch(1970, 1, 1);
-    return (epoch + calendar::date_duration(date.days())).year_month_day();
+constexpr std::int64_t epoch = Calendar::day_number(ymd(1970, 1, 1));
+
+/// Days since 1970-01-01 of a day that exists.
+std::int64_t dayNumber(int year, int month, int day) {
+    return static_cast<std::int64_t>(Calendar::day_number(ymd(year, month, day))) - epoch;
+}
+
+Calendar::ymd_type civil(Date date) {
+    return Calendar::from_day_number(static_cast<Calendar::date_int_type>(epoch + date.days()));
 }
 
 /// So many digits at a fixed place, or -1.
-int digits(std::string_view text, std::size_t at, std::size_t count) {
-    if (at + count > text.size()) return -1;
+template <std::size_t Count>
+int digits(std::string_view text, std::size_t at) {
+    if (at + Count > text.size()) return -1;
     int value = 0;
-    for (std::size_t i = at; i < at + count; ++i) {
-        if (text[i] < '0' || text[i] > '9') return -1;
-        value = value * 10 + (text[i] - '0');
+    bool isNumber = true;
+    for (std::size_t i = at; i < at + Count; ++i) {
+        const int digit = text[i] - '0';
+        isNumber = isNumber && digit >= 0 && digit <= 9;
+        value = value * 10 + digit;
     }
-    return value;
+    return isNumber ? value : -1;
 }
 
 bool exists(int year, int month, int day) {
     if (year < 1400 || year > 9999 || month < 1 || month > 12 || day < 1) return false;
-    return day <= calendar::gregorian_calendar::end_of_month_day(static_cast<unsigned short>(year),
-                                                                 static_cast<unsigned short>(month));
+    return day <= Calendar::end_of_month_day(static_cast<unsigned short>(year), static_cast<unsigned short>(month));
 }
 
 }  // namespace
@@ -51,7 +56,7 @@ std::optional<Date> Date::of(int year, int month, int day) {
 
 std::optional<Date> Date::parse(std::string_view text) {
     if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-    return of(digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2));
+    return of(digits<4>(text, 0), digits<2>(text, 5), digits<2>(text, 8));
 }
 
 std::string Date::text() const {
@@ -91,17 +96,17 @@ DateTime DateTime::ofDays(Date first, Date last) {
 }
 
 std::optional<DateTime> DateTime::parse(std::string_view text) {
-    const int year = digits(text, 0, 4);
+    const int year = digits<4>(text, 0);
     if (text.size() == 4) {
         if (!exists(year, 1, 1)) return std::nullopt;
         return ofDays(*Date::of(year, 1, 1), *Date::of(year, 12, 31));
     }
     if (text.size() < 7 || text[4] != '-') return std::nullopt;
-    const int month = digits(text, 5, 2);
+    const int month = digits<2>(text, 5);
     if (text.size() == 7) {
         if (!exists(year, month, 1)) return std::nullopt;
-        const int end = calendar::gregorian_calendar::end_of_month_day(static_cast<unsigned short>(year),
-                                                                       static_cast<unsigned short>(month));
+        const int end =
+            Calendar::end_of_month_day(static_cast<unsigned short>(year), static_cast<unsigned short>(month));
         return ofDays(*Date::of(year, month, 1), *Date::of(year, month, end));
     }
     const auto day = Date::parse(text.substr(0, 10));
@@ -109,15 +114,15 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
     if (text.size() == 10) return ofDay(*day);
 
     // Thh:mm, optionally :ss and a fraction, then Z or an offset.
-    const int hour = digits(text, 11, 2);
-    const int minute = digits(text, 14, 2);
+    const int hour = digits<2>(text, 11);
+    const int minute = digits<2>(text, 14);
     if (text[10] != 'T' || text.size() < 16 || text[13] != ':' || hour < 0 || hour > 23 || minute < 0 || minute > 59)
         return std::nullopt;
     std::size_t at = 16;
     std::int64_t moment = day->days() * dayLength + hour * std::int64_t{3'600'000} + minute * std::int64_t{60'000};
     std::int64_t length = 60'000;
     if (at < text.size() && text[at] == ':') {
-        const int second = digits(text, at + 1, 2);
+        const int second = digits<2>(text, at + 1);
         if (second < 0 || second > 60) return std::nullopt;
         moment += std::min(second, 59) * std::int64_t{1'000};  // a leap second belongs to the day it ends
         length = 1'000;
@@ -137,8 +142,8 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
     }
     if (at == text.size()) return ofDay(*day);
     if (text[at] == 'Z' && at + 1 == text.size()) return DateTime{moment, moment + length - 1};
-    const int offsetHours = digits(text, at + 1, 2);
-    const int offsetMinutes = digits(text, at + 4, 2);
+    const int offsetHours = digits<2>(text, at + 1);
+    const int offsetMinutes = digits<2>(text, at + 4);
     if ((text[at] != '+' && text[at] != '-') || at + 6 != text.size() || text[at + 3] != ':' || offsetHours < 0 ||
         offsetHours * 60 + offsetMinutes > 14 * 60 || offsetMinutes < 0 || offsetMinutes > 59)
         return std::nullopt;

@@ -379,8 +379,8 @@ Quantity ObservationOutline::quantity() const {
     return Reader().quantity(resource["valueQuantity"], {});
 }
 
-ObservationOutline readObservationOutline(Value resource, const Place& place, std::vector<Issue>& issues) {
-    ObservationOutline outline;
+void readObservationOutline(Value resource, const Place& place, std::vector<Issue>& issues,
+                            ObservationOutline& outline) {
     outline.place = place;
     outline.resource = resource;
     if (OutlineElements elements; isPlainResult(resource, &elements)) {
@@ -395,7 +395,7 @@ ObservationOutline readObservationOutline(Value resource, const Place& place, st
         outline.issued = DateTime::parse(elements.issued.text());
         const bool isDate = outline.issued || elements.issued.text().empty();
         outline.isPlain = isDate && reported.empty();
-        if (outline.isPlain) return outline;
+        if (outline.isPlain) return;
     }
     Observation observation = readObservation(resource, place, issues);
     outline.id = observation.id;
@@ -404,7 +404,6 @@ ObservationOutline readObservationOutline(Value resource, const Place& place, st
     outline.hasComponents = !observation.component.empty();
     outline.effective = observation.effective;
     outline.issued = observation.issued;
-    return outline;
 }
 
 Condition readCondition(Value resource, const Place& place, const Patient& patient, std::vector<Issue>& issues) {

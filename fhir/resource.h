@@ -283,7 +283,8 @@ Patient readPatient(json::Value resource, const Place& place, std::vector<Issue>
 Observation readObservation(json::Value resource, const Place& place, std::vector<Issue>& issues);
 
 /// Reads the outline of an Observation, and reports what could not be read of all of it, as readObservation does.
-ObservationOutline readObservationOutline(json::Value resource, const Place& place, std::vector<Issue>& issues);
+void readObservationOutline(json::Value resource, const Place& place, std::vector<Issue>& issues,
+                            ObservationOutline& outline);
 
 /// Onset and abatement given as an age are dated from the birth date when there is one.
 Condition readCondition(json::Value resource, const Place& place, const Patient& patient, std::vector<Issue>& issues);

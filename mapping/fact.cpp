@@ -137,7 +137,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     for (const FactDefinition& definition : vocabulary.facts()) {
         Fact& fact = facts.facts[definition.index];
         fact.definition = &definition;
-        const std::vector<Evidence>& all = observations[definition.index];
+        std::vector<Evidence>& all = observations[definition.index];
         SourcesRead& sources = sourceSets[definition.sourceSet];
         if (!sources.isKnown) sources = sourcesRead(definition, chart.coverage);
         fact.absent =
@@ -151,6 +151,16 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
         sortRecords(fact.conditions);
         if (all.empty()) continue;
 
+        const auto isPositive = [](const Evidence& result) {
+            return isDecided(result.basis) && result.positive == true && result.date;
+        };
+        if (all.size() == 1 && definition.methods.empty() && isDecided(all.front().basis)) {
+            // The usual case: chosen as it is, and not copied.
+            if (isPositive(all.front())) fact.positives.push_back(all.front());
+            fact.results = std::move(all);
+            markStale(fact.results, asOf);
+            continue;
+        }
         fact.results = selectNewest(all);
         std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
         fact.shown = newerUnused(all, fact.results);
@@ -163,7 +173,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
             std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));
         }
         for (const Evidence& result : all) {
-            if (isDecided(result.basis) && result.positive == true && result.date) fact.positives.push_back(result);
+            if (isPositive(result)) fact.positives.push_back(result);
         }
     }
     derive(facts, chart, vocabulary);

@@ -144,7 +144,7 @@ public:
         lookUpCodes();
         for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
             const fhir::ObservationOutline& outline = chart_.observation[index];
-            if (oxygen_ == nullptr || !isFinal(outline.status)) continue;
+            if (oxygen_ == nullptr || status_[index] != Status::final) continue;
             for (const Match& match : matchesOf(index)) {
                 if (match.fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
             }
@@ -153,7 +153,7 @@ public:
         std::vector<std::size_t> read;  // those that say something about a fact, in their order
         for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
             const fhir::ObservationOutline& outline = chart_.observation[index];
-            if (!isFinal(outline.status) && outline.status != "preliminary") continue;
+            if (status_[index] == Status::other) continue;
             const auto& date = dateOf(outline);
             if (date && date->firstDay() > asOf_) {
                 ++future;
@@ -183,8 +183,12 @@ public:
     }
 
 private:
-    static bool isFinal(std::string_view status) {
-        return status == "final" || status == "amended" || status == "corrected";
+    /// Whether a result counts, may still change, or is none.
+    enum class Status : std::uint8_t { other, preliminary, final };
+
+    static Status statusOf(std::string_view status) {
+        if (status == "final" || status == "amended" || status == "corrected") return Status::final;
+        return status == "preliminary" ? Status::preliminary : Status::other;
     }
 
     static const std::optional<fhir::DateTime>& dateOf(const fhir::ObservationOutline& outline) {
@@ -205,7 +209,9 @@ private:
         const auto isAt = [](std::string_view a, std::string_view b) {
             return a.data() == b.data() && a.size() == b.size();
         };
+        status_.reserve(chart_.observation.size());
         for (const fhir::ObservationOutline& outline : chart_.observation) {
+            status_.push_back(statusOf(outline.status));
             Known* known = nullptr;
             if (outline.code.coding.size() == 1) {
                 const fhir::Coding& coding = outline.code.coding.front();
@@ -263,7 +269,7 @@ private:
         for (const std::size_t index : read) {
             const fhir::ObservationOutline& outline = chart_.observation[index];
             const auto& date = dateOf(outline);
-            if (!date || !isFinal(outline.status)) continue;
+            if (!date || status_[index] != Status::final) continue;
             for (const Match& match : matchesOf(index)) {
                 if (match.role != Role::accept || !onlyNewestCounts(vocabulary_.facts()[match.fact])) continue;
                 std::size_t& known = latest[match.fact];
@@ -878,6 +884,7 @@ private:
         readOne(observation.result);
         for (const fhir::ObservationResult& component : observation.component) readOne(component);
         const auto readWords = [&](std::string_view text) {
+            if (text.empty()) return;
             air = air || vocabulary_.saysRoomAir(text);
             oxygen = oxygen || vocabulary_.saysOnOxygen(text);
         };
@@ -963,7 +970,8 @@ private:
         std::size_t begin = 0;
         std::size_t count = 0;
     };
-    std::vector<Range> ranges_;  ///< which of those are an Observation's
+    std::vector<Status> status_;  ///< of all Observations
+    std::vector<Range> ranges_;   ///< which of those are an Observation's
     std::vector<Match> matches_;
     std::vector<bool> isRead_;             ///< which Observations were read
     std::vector<std::int64_t> decidedAt_;  ///< by fact, when the newest result that decides begins

@@ -795,7 +795,10 @@ std::optional<Vocabulary::Polarity> Vocabulary::polarity(std::string_view text) 
 
 bool Vocabulary::Phrases::in(std::string_view words) const {
     const std::string lower = lowerCase(words);
-    const auto holds = [&](const std::string& phrase) { return lower.find(phrase) != std::string::npos; };
+    const LetterPairs pairs(lower);
+    const auto holds = [&](const std::string& phrase) {
+        return pairs.mayHold(phrase) && lower.find(phrase) != std::string::npos;
+    };
     return std::any_of(text.begin(), text.end(), holds) && std::none_of(unless.begin(), unless.end(), holds);
 }
 

@@ -278,7 +278,8 @@ TEST_CASE("the outline of an Observation reports what reading all of it reports,
         CAPTURE(members);
         const ReadObservation whole(plain + ',' + members);
         std::vector<Issue> issues;
-        const auto outline = fhir::readObservationOutline(whole.document.root(), {"observation"}, issues);
+        fhir::ObservationOutline outline;
+        fhir::readObservationOutline(whole.document.root(), {"observation"}, issues, outline);
         REQUIRE(issues.size() == whole.issues.size());
         for (std::size_t i = 0; i < issues.size(); ++i) {
             CHECK(issues[i].path == whole.issues[i].path);

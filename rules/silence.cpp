@@ -1,0 +1,84 @@
+#include "rules/silence.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "rules/trial.h"
+
+namespace rules {
+
+namespace {
+
+/// The facts that a rule reads, also by way of the criteria that it refers to.
+void collect(const Rule& rule, const Trial& trial, std::vector<std::size_t>& facts) {
+    switch (rule.kind) {
+        case Rule::Kind::comparison:
+            for (const std::optional<std::size_t> fact :
+                 {std::optional(rule.comparison.fact), rule.comparison.except, rule.comparison.after}) {
+                if (fact) facts.push_back(*fact);
+            }
+            break;
+        case Rule::Kind::reference:
+            collect(trial.criteria[rule.target].when, trial, facts);
+            break;
+        default:
+            break;
+    }
+    for (const Rule& part : rule.rules) collect(part, trial, facts);
+}
+
+}  // namespace
+
+Silences::Silences(const Trial& trial) {
+    for (const rules::Criterion& each : trial.criteria) {
+        Criterion& criterion = criteria_.emplace_back();
+        collect(each.when, trial, criterion.facts);
+        std::sort(criterion.facts.begin(), criterion.facts.end());
+        criterion.facts.erase(std::unique(criterion.facts.begin(), criterion.facts.end()), criterion.facts.end());
+        criterion.bits.resize(criterion.facts.empty() ? 0 : criterion.facts.back() / 64 + 1);
+        for (const std::size_t fact : criterion.facts) criterion.bits[fact / 64] |= std::uint64_t{1} << (fact % 64);
+    }
+}
+
+bool Silences::speaks(std::size_t criterion, const mapping::Facts& facts) const {
+    const std::vector<std::uint64_t>& bits = criteria_[criterion].bits;
+    if (facts.speaking.empty() || facts.speaking.size() < bits.size()) return true;
+    std::uint64_t speaking = 0;
+    for (std::size_t i = 0; i < bits.size(); ++i) speaking |= bits[i] & facts.speaking[i];
+    return speaking != 0;
+}
+
+const Silence* Silences::find(const Silence* first, const Criterion& criterion, const mapping::Facts& facts) {
+    const mapping::FactDefinition* const vocabulary = facts.facts.front().definition;
+    for (const Silence* silence = first; silence != nullptr; silence = silence->next_) {
+        if (silence->vocabulary_ == vocabulary &&
+            std::equal(criterion.facts.begin(), criterion.facts.end(), silence->absent_.begin(),
+                       [&](std::size_t fact, mapping::Basis absent) { return facts[fact].absent == absent; }))
+            return silence;
+    }
+    return nullptr;
+}
+
+const Silence* Silences::find(std::size_t criterion, const mapping::Facts& facts) const {
+    const Criterion& own = criteria_[criterion];
+    return find(own.first.load(std::memory_order_acquire), own, facts);
+}
+
+const Silence* Silences::keep(std::size_t criterion, const mapping::Facts& facts, const Outcome& outcome) const {
+    constexpr std::size_t most = 16;
+    const std::lock_guard lock(mutex_);
+    Criterion& own = criteria_[criterion];
+    const Silence* const first = own.first.load(std::memory_order_relaxed);
+    if (const Silence* known = find(first, own, facts)) return known;
+    if (own.count == most) return nullptr;
+    std::vector<mapping::Basis> absent;
+    for (const std::size_t fact : own.facts) absent.push_back(facts[fact].absent);
+    const Silence* const silence =
+        kept_.emplace_back(std::make_unique<Silence>(facts.facts.front().definition, std::move(absent), outcome, first))
+            .get();
+    ++own.count;
+    own.first.store(silence, std::memory_order_release);
+    return silence;
+}
+
+}  // namespace rules

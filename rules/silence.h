@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mapping/fact.h"
+#include "rules/outcome.h"
+
+namespace rules {
+
+struct Trial;
+
+/// What one criterion comes to in charts that say nothing about any of its facts. It depends on nothing but what
+/// silence means for each of them.
+class Silence {
+public:
+    Silence(const mapping::FactDefinition* vocabulary, std::vector<mapping::Basis> absent, Outcome outcome,
+            const Silence* next)
+        : vocabulary_(vocabulary), absent_(std::move(absent)), outcome_(std::move(outcome)), next_(next) {}
+
+    const Outcome& outcome() const { return outcome_; }
+
+    /// What somebody writes for it, the same each time: made by the first who asks.
+    template <typename Make>
+    const std::string& words(const Make& make) const {
+        std::call_once(written_, [&] { words_ = make(); });
+        return words_;
+    }
+
+private:
+    friend class Silences;
+
+    const mapping::FactDefinition* vocabulary_;
+    std::vector<mapping::Basis> absent_;  ///< what silence means, for each fact of the criterion
+    Outcome outcome_;
+    const Silence* next_;
+    mutable std::once_flag written_;
+    mutable std::string words_;
+};
+
+/// What the criteria of one trial come to in charts that say nothing about their facts, kept once it was judged. Many
+/// threads may ask. A chart says nothing about most facts, and silence means few things, so that most criteria of most
+/// charts need no judging.
+class Silences {
+public:
+    /// Of a trial whose criteria stay as they are.
+    explicit Silences(const Trial& trial);
+
+    /// Whether the chart says something about a fact of the criterion; true as well where that is not known.
+    bool speaks(std::size_t criterion, const mapping::Facts& facts) const;
+
+    /// What the criterion comes to in a chart that does not speak; nothing when it was not judged yet.
+    const Silence* find(std::size_t criterion, const mapping::Facts& facts) const;
+
+    /// Keeps what it comes to. Nothing when it was kept for many different meanings already.
+    const Silence* keep(std::size_t criterion, const mapping::Facts& facts, const Outcome& outcome) const;
+
+private:
+    struct Criterion {
+        std::vector<std::size_t> facts;   ///< what its rule reads, also by way of other criteria
+        std::vector<std::uint64_t> bits;  ///< the same, a bit for each
+        std::atomic<const Silence*> first{nullptr};
+        std::size_t count = 0;
+    };
+
+    static const Silence* find(const Silence* first, const Criterion& criterion, const mapping::Facts& facts);
+
+    mutable std::deque<Criterion> criteria_;
+    mutable std::mutex mutex_;  ///< of whoever keeps something
+    mutable std::deque<std::unique_ptr<Silence>> kept_{};
+};
+
+}  // namespace rules
