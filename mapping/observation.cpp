@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <boost/container/static_vector.hpp>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -21,14 +22,11 @@ namespace {
 
 using Polarity = Vocabulary::Polarity;
 
-struct Unit {
-    std::string_view spelling;
-    std::optional<Rational> factor;
-};
+/// A unit of a fact: how it is spelled, and its factor to the fact's unit where it has one.
+using Unit = std::pair<std::string, std::optional<Rational>>;
 
 /// The unit of the fact that a spelling means: as written, by a synonym, or in other case ("MG/DL").
-const std::pair<std::string, std::optional<Rational>>* findUnit(std::string_view text, const FactDefinition& fact,
-                                                                const Vocabulary& vocabulary) {
+const Unit* findUnit(std::string_view text, const FactDefinition& fact, const Vocabulary& vocabulary) {
     while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
     const auto exactly = [&](std::string_view spelling) {
@@ -48,21 +46,20 @@ const std::pair<std::string, std::optional<Rational>>* findUnit(std::string_view
 /// Code first, then unit text; nothing when neither is known or when they contradict each other.
 ///
 /// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
-std::optional<Unit> unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
+const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
     const auto isPerSurface = [](std::string_view unit) {
         for (auto at = unit.find("73"); at != std::string_view::npos; at = unit.find("73", at + 1)) {
             if (at >= 2 && unit[at - 2] == '1' && (unit[at - 1] == '.' || unit[at - 1] == ',')) return true;
         }
         return false;
     };
-    if (isPerSurface(quantity.code) || isPerSurface(quantity.unit)) return std::nullopt;
-    const auto* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
-    const auto* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
-    if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return std::nullopt;
-    const auto* unit = byCode != nullptr ? byCode : byText;
+    if (isPerSurface(quantity.code) || isPerSurface(quantity.unit)) return nullptr;
+    const Unit* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
+    const Unit* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
+    if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return nullptr;
+    const Unit* unit = byCode != nullptr ? byCode : byText;
     if (unit == nullptr && quantity.code.empty() && quantity.unit.empty()) unit = findUnit("", fact, vocabulary);
-    if (unit == nullptr) return std::nullopt;
-    return Unit{unit->first, unit->second};
+    return unit;
 }
 
 std::optional<Interval> intervalOf(const Rational& value, std::string_view comparator) {
@@ -79,6 +76,25 @@ bool isPlausible(const Interval& value, const Interval& plausible) {
     if (value.low && (*value.low < *plausible.low || *value.low > *plausible.high)) return false;
     if (value.high && (*value.high < *plausible.low || *value.high > *plausible.high)) return false;
     return true;
+}
+
+/// A number in that unit; nothing when the unit cannot be read.
+Measured measured(const fhir::Quantity& quantity, const FactDefinition& fact, const Unit* unit) {
+    Measured result;
+    const auto number = fhir::parseDecimal(quantity.value);
+    auto interval = number ? intervalOf(*number, quantity.comparator) : std::nullopt;
+    if (!interval) {
+        result.basis = Basis::implausible;
+        return result;
+    }
+    if (unit == nullptr) {
+        result.basis = Basis::unreadableUnit;
+        return result;
+    }
+    result.factor = unit->second;
+    result.value = result.factor && *result.factor != 1 ? interval->times(*result.factor) : std::move(*interval);
+    if (result.factor && !isPlausible(result.value, fact.plausible)) result.basis = Basis::implausible;
+    return result;
 }
 
 struct Numbers {
@@ -137,7 +153,12 @@ class ObservationReader {
 public:
     ObservationReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
                       std::vector<fhir::Issue>& issues)
-        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf), issues_(issues), results_(vocabulary.facts().size()) {}
+        : chart_(chart),
+          vocabulary_(vocabulary),
+          asOf_(asOf),
+          issues_(issues),
+          results_(vocabulary.facts().size()),
+          units_(results_.size()) {}
 
     std::vector<std::vector<Evidence>> read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
@@ -263,7 +284,6 @@ private:
     std::vector<std::size_t> newest(const std::vector<std::size_t>& read) {
         constexpr std::size_t none = ~std::size_t{0};
         decidedAt_.resize(results_.size(), std::numeric_limits<std::int64_t>::min());
-        readableUnits_.resize(results_.size());
         std::vector<std::size_t> counts(results_.size(), 0);
         std::vector<std::size_t> latest(results_.size(), none);
         for (const std::size_t index : read) {
@@ -297,19 +317,21 @@ private:
             if (!says(match)) continue;
             if (date->last >= decidedAt_[match.fact]) return false;
             if (!quantity) quantity = outline.quantity();
-            if (quantity->value.empty() || !isReadable(*quantity, vocabulary_.facts()[match.fact])) return false;
+            if (quantity->value.empty() || unitOf(*quantity, vocabulary_.facts()[match.fact]) == nullptr) return false;
         }
         return true;
     }
 
-    /// Whether the unit of a quantity is one of the fact's.
-    bool isReadable(const fhir::Quantity& quantity, const FactDefinition& fact) {
-        auto& [code, unit] = readableUnits_[fact.index];
-        if (!code.empty() && quantity.code == code && quantity.unit == unit) return true;
-        if (!unitOf(quantity, fact, vocabulary_)) return false;
-        code = quantity.code;
-        unit = quantity.unit;
-        return true;
+    /// The unit of a quantity. Results of one fact mostly have the same.
+    const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact) {
+        KnownUnit& known = units_[fact.index];
+        const bool isSame = known.isKnown && known.code == quantity.code && known.text == quantity.unit;
+        if (!isSame) known = {true, quantity.code, quantity.unit, mapping::unitOf(quantity, fact, vocabulary_)};
+        return known.unit;
+    }
+
+    Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact) {
+        return measured(quantity, fact, unitOf(quantity, fact));
     }
 
     /// Reads an Observation and its components.
@@ -471,11 +493,11 @@ private:
         const bool isRange = value.kind == ValueKind::range || !high.value.empty();
         Measured measured;
         if (!quantity.value.empty()) {
-            measured = measure(quantity, fact, vocabulary_);
+            measured = measure(quantity, fact);
             if (isRange && isDecided(measured.basis)) measured.value.high.reset();
         }
         if (!high.value.empty() && isDecided(measured.basis)) {
-            const Measured end = measure(high, fact, vocabulary_);
+            const Measured end = measure(high, fact);
             measured.basis = end.basis;
             measured.factor = end.factor;
             if (isDecided(end.basis)) measured.value.high = end.value.high;
@@ -568,14 +590,14 @@ private:
                 high.unit = valueQuantity.unit;
                 high.code = valueQuantity.code;
             }
-            const Measured measured = measure(high, fact, vocabulary_);
+            const Measured measured = measure(high, fact);
             if (!isDecided(measured.basis) || !measured.value.isPoint() || *measured.value.high <= 0) continue;
             if (measured.factor != factor && (!measured.factor || !factor)) continue;
             if (!measured.factor) {
                 // Units that are read but not converted compare only with themselves.
-                const auto unitOfHigh = unitOf(high, fact, vocabulary_);
-                const auto unitOfValue = unitOf(valueQuantity, fact, vocabulary_);
-                if (!unitOfHigh || !unitOfValue || unitOfHigh->spelling != unitOfValue->spelling) continue;
+                const Unit* const unitOfHigh = unitOf(high, fact);
+                const Unit* const unitOfValue = unitOf(valueQuantity, fact);
+                if (unitOfHigh == nullptr || unitOfHigh != unitOfValue) continue;
             }
             if (limit && *limit != *measured.value.high) return;  // two ranges apply and disagree: none does
             limit = measured.value.high;
@@ -785,7 +807,7 @@ private:
             evidence.valueText = quantity.value;
             evidence.comparator = quantity.comparator;
             evidence.unitText = quantity.code.empty() ? quantity.unit : quantity.code;
-            const Measured measured = measure(quantity, fact, vocabulary_);
+            const Measured measured = measure(quantity, fact);
             const bool belowLimit = quantity.comparator == "<" || quantity.comparator == "<=";
             if (isDecided(measured.basis)) {
                 evidence.value = measured.value;
@@ -874,7 +896,7 @@ private:
     /// "room air", "oxygen" or nothing, for a saturation: from components of the same Observation, its words, and
     /// Observations of the same moment. Contradictory data counts as nothing (ruling 8).
     std::string oxygenOf(const fhir::Observation& observation, const FactDefinition& fact,
-                         std::vector<Evidence>& inputs) const {
+                         std::vector<Evidence>& inputs) {
         const bool asked = fact.derivation == Derivation::oxygen || fact.derivation == Derivation::oxygenRoomAir;
         if (!asked || oxygen_ == nullptr) return {};
         bool air = false;
@@ -885,8 +907,9 @@ private:
         for (const fhir::ObservationResult& component : observation.component) readOne(component);
         const auto readWords = [&](std::string_view text) {
             if (text.empty()) return;
-            air = air || vocabulary_.saysRoomAir(text);
-            oxygen = oxygen || vocabulary_.saysOnOxygen(text);
+            const OxygenWords& words = oxygenWordsOf(text);
+            air = air || words.air;
+            oxygen = oxygen || words.oxygen;
         };
         sayOxygenCode(observation.method, air, oxygen);
         readWords(observation.method.text);
@@ -920,6 +943,22 @@ private:
         return unclear ? "oxygen supply unclear" : "";
     }
 
+    struct OxygenWords {
+        std::string_view text;
+        bool air = false;
+        bool oxygen = false;
+    };
+
+    /// What words say of oxygen. They repeat themselves: codes have the same display each time.
+    const OxygenWords& oxygenWordsOf(std::string_view text) {
+        for (const OxygenWords& known : oxygenWords_) {
+            if (known.text == text) return known;
+        }
+        if (oxygenWords_.size() == oxygenWords_.capacity()) oxygenWords_.clear();
+        return oxygenWords_.emplace_back(
+            OxygenWords{text, vocabulary_.saysRoomAir(text), vocabulary_.saysOnOxygen(text)});
+    }
+
     void sayOxygenCode(const fhir::CodeableConcept& concept_, bool& air, bool& oxygen) const {
         for (const Match& match : matchesOf(concept_)) {
             if (match.fact != oxygen_->index || match.role != Role::answer) continue;
@@ -938,7 +977,7 @@ private:
             return match.fact == oxygen_->index && match.role == Role::accept;
         });
         if (!isOxygen || result.value.kind != fhir::ObservationValue::Kind::quantity) return;
-        const Measured measured = measure(result.value.quantity, *oxygen_, vocabulary_);
+        const Measured measured = mapping::measure(result.value.quantity, *oxygen_, vocabulary_);
         if (!isDecided(measured.basis) || !measured.value.isPoint()) {
             unclear = true;  // oxygen was written down, and how much cannot be read
             return;
@@ -975,7 +1014,13 @@ private:
     std::vector<Match> matches_;
     std::vector<bool> isRead_;             ///< which Observations were read
     std::vector<std::int64_t> decidedAt_;  ///< by fact, when the newest result that decides begins
-    std::vector<std::pair<std::string_view, std::string_view>> readableUnits_;  ///< by fact, code and text of one
+    struct KnownUnit {
+        bool isKnown = false;
+        std::string_view code;
+        std::string_view text;
+        const Unit* unit = nullptr;
+    };
+    std::vector<KnownUnit> units_;  ///< by fact, the last one
     /// What there is to say of an Observation.
     struct Report {
         std::size_t index;
@@ -991,28 +1036,14 @@ private:
         fhir::Observation whole;
     };
     std::vector<Oxygen> oxygenObservations_;
+    boost::container::static_vector<OxygenWords, 8> oxygenWords_;
     const fhir::ObservationOutline* outline_ = nullptr;  ///< of the Observation that is being read
 };
 
 }  // namespace
 
 Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    Measured result;
-    const auto number = fhir::parseDecimal(quantity.value);
-    const auto interval = number ? intervalOf(*number, quantity.comparator) : std::nullopt;
-    if (!interval) {
-        result.basis = Basis::implausible;
-        return result;
-    }
-    const auto unit = unitOf(quantity, fact, vocabulary);
-    if (!unit) {
-        result.basis = Basis::unreadableUnit;
-        return result;
-    }
-    result.factor = unit->factor;
-    result.value = unit->factor ? interval->times(*unit->factor) : *interval;
-    if (unit->factor && !isPlausible(result.value, fact.plausible)) result.basis = Basis::implausible;
-    return result;
+    return measured(quantity, fact, unitOf(quantity, fact, vocabulary));
 }
 
 std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
