@@ -32,14 +32,14 @@ Calendar::ymd_type civil(Date date) {
 template <std::size_t Count>
 int digits(std::string_view text, std::size_t at) {
     if (at + Count > text.size()) return -1;
-    int value = 0;
-    bool isNumber = true;
-    for (std::size_t i = at; i < at + Count; ++i) {
-        const int digit = text[i] - '0';
-        isNumber = isNumber && digit >= 0 && digit <= 9;
+    unsigned value = 0;
+    unsigned others = 0;
+    for (std::size_t i = 0; i < Count; ++i) {
+        const auto digit = static_cast<unsigned>(text[at + i]) - '0';
+        others |= static_cast<unsigned>(digit > 9);
         value = value * 10 + digit;
     }
-    return isNumber ? value : -1;
+    return others != 0 ? -1 : static_cast<int>(value);
 }
 
 bool exists(int year, int month, int day) {

@@ -58,9 +58,17 @@ Repeats::Repeats() : sets_(1024) {
 }
 
 const Repeats::Known* Repeats::find(Kind kind, NameId name, const char* at, const char* end, Key& key) {
+    const auto standsHere = [&](const Entry& entry) {
+        const std::string_view text = entry.known.text;
+        return static_cast<std::size_t>(end - at) >= text.size() && std::memcmp(at, text.data(), text.size()) == 0;
+    };
+    Entry*& last = last_[static_cast<std::size_t>(kind)][name];
+    if (last != nullptr && last->next != nullptr && standsHere(*last->next)) {
+        last = last->next;
+        return &last->known;
+    }
     if (end - at < static_cast<std::ptrdiff_t>(longest)) return nullptr;
-    const std::uint64_t seed = name | std::uint64_t{static_cast<unsigned>(kind)} << 8U;
-    Hash hash(seed);
+    Hash hash(name | std::uint64_t{static_cast<unsigned>(kind)} << 8U);
     hash.add(at, Hash::step);
     key.prefix = static_cast<std::uint32_t>(hash.value() % windows_.size());
     key.window = windows_[key.prefix];
@@ -69,12 +77,11 @@ const Repeats::Known* Repeats::find(Kind kind, NameId name, const char* at, cons
     key.hash = hash.value();
     Set& set = setOf(key.hash);
     for (std::size_t i = 0; i < ways; ++i) {
-        const Known* const known = set.known[i];
-        if (set.hashes[i] != key.hash || known == nullptr) continue;
-        if (static_cast<std::size_t>(end - at) < known->text.size() ||
-            std::memcmp(at, known->text.data(), known->text.size()) != 0)
-            continue;
-        return known;
+        Entry* const entry = set.entries[i];
+        if (set.hashes[i] != key.hash || entry == nullptr || !standsHere(*entry)) continue;
+        if (last != nullptr) last->next = entry;
+        last = entry;
+        return &entry->known;
     }
     key.wasSeen = set.seen == key.hash;
     set.seen = key.hash;
@@ -109,11 +116,11 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
             copy->data = decoded;
         }
     }
-    auto* const known = new (room(sizeof(Known), alignof(Known)))
-        Known{{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names};
+    auto* const entry = new (room(sizeof(Entry), alignof(Entry)))
+        Entry{{{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names}};
     Set& set = setOf(key.hash);
     set.hashes[set.next] = key.hash;
-    set.known[set.next] = known;
+    set.entries[set.next] = entry;
     set.next = (set.next + 1) % ways;
 }
 

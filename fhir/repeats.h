@@ -55,10 +55,17 @@ private:
     static constexpr std::uint32_t longest = 128;
     static constexpr std::size_t ways = 4;
 
+    /// A value, and the one of the same name that came after it last: what stands in charts stands there in the same
+    /// order, too.
+    struct Entry {
+        Known known;
+        Entry* next = nullptr;
+    };
+
     /// The values with hashes of the same low bits.
     struct Set {
         std::array<std::uint64_t, ways> hashes{};
-        std::array<const Known*, ways> known{};
+        std::array<Entry*, ways> entries{};
         std::uint64_t seen = 0;  ///< the hash of what was looked for last, and was not there
         std::uint32_t next = 0;  ///< which one is replaced next
     };
@@ -67,6 +74,7 @@ private:
     void* room(std::size_t bytes, std::size_t alignment);
 
     std::vector<Set> sets_;
+    std::array<std::array<Entry*, 256>, 3> last_{};  ///< by kind and name, the one that was found last
     std::array<std::uint32_t, 1024> windows_{};
     std::vector<std::unique_ptr<std::byte[]>> blocks_;
     std::byte* at_ = nullptr;

@@ -35,7 +35,7 @@ __m128i load(const char* at) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
 
-Block readBlockSse2(const char* at) {
+inline Block readBlockSse2(const char* at) {
     Block block;
     for (unsigned i = 0; i < blockSize; i += 16) {
         const __m128i bytes = load(at + i);
@@ -54,7 +54,7 @@ __attribute__((target("avx2"))) inline std::uint64_t mask32(__m256i matches) {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(matches));
 }
 
-__attribute__((target("avx2"))) Block readBlockAvx2(const char* at) {
+__attribute__((target("avx2"))) inline Block readBlockAvx2(const char* at) {
     Block block;
     for (unsigned i = 0; i < blockSize; i += 32) {
         const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i));
@@ -68,17 +68,22 @@ __attribute__((target("avx2"))) Block readBlockAvx2(const char* at) {
     return block;
 }
 
-using ReadBlock = Block (*)(const char* at);
-
-/// What this machine reads blocks with.
-const ReadBlock readBlock = [] {
+/// Whether this machine has AVX2, and the multiplication that all that have it have, too.
+bool hasAvx2() {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") ? readBlockAvx2 : readBlockSse2;
-}();
+    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("pclmul") != 0;
+}
+
+/// As between(), by one multiplication without carry.
+__attribute__((target("pclmul"))) inline std::uint64_t betweenPclmul(std::uint64_t quotes) {
+    const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<std::int64_t>(quotes)),
+                                                 _mm_set1_epi8(static_cast<char>(0xFF)), 0);
+    return static_cast<std::uint64_t>(_mm_cvtsi128_si64(product));
+}
 
 #else
 
-Block readBlock(const char* at) {
+inline Block readBlock(const char* at) {
     Block block;
     for (unsigned i = 0; i < blockSize; ++i) {
         const char c = at[i];
@@ -141,61 +146,145 @@ const char* findText(const char* at, const char* end, std::string_view text) {
     return end;
 }
 
-Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
-    std::uint64_t objects =
-        opening == '{' ? 1 : 0;  // the kinds of the open containers, the innermost in the lowest bit
-    std::size_t depth = 1;
-    bool carry = false;
-    std::uint64_t inString = 0;  // all ones while a string goes on
-    std::array<char, blockSize> last{};
-    while (at != end) {
-        const std::size_t size = std::min(blockSize, static_cast<std::size_t>(end - at));
-        const char* from = at;
-        if (size < blockSize) {
+namespace {
+
+/// A jump on its way, from block to block.
+class Jumping {
+public:
+    Jumping(char opening, const char* at, const char* end, std::size_t levels, bool checks)
+        : at_(at), end_(end), levels_(levels), checks_(checks), objects_(opening == '{' ? 1 : 0) {}
+
+    /// Goes on to the end of the text, or of the jump.
+    template <typename ReadBlock, typename Between>
+    inline __attribute__((always_inline)) Jump run(ReadBlock read, Between between) {
+        while (end_ - at_ >= static_cast<std::ptrdiff_t>(blockSize)) {
+            if (pass(read(at_), at_, blockSize, between)) return jump_;
+        }
+        if (at_ != end_) {
+            const auto size = static_cast<std::size_t>(end_ - at_);
+            std::array<char, blockSize> last{};
             last.fill(' ');
-            std::memcpy(last.data(), at, size);
-            from = last.data();
+            std::memcpy(last.data(), at_, size);
+            if (pass(read(last.data()), last.data(), size, between)) return jump_;
         }
-        const Block block = readBlock(from);
+        return {end_, inString_ != 0 ? "a string is not ended" : "an object or array is not ended"};
+    }
+
+private:
+    /// Whether the jump ends in this block, whose bytes stand at `from`.
+    template <typename Between>
+    inline __attribute__((always_inline)) bool pass(const Block& block, const char* from, std::size_t size,
+                                                    Between between) {
         std::uint64_t quotes = block.quotes;
-        if (block.backslashes != 0 || carry) quotes &= ~escaped(block.backslashes, carry);
-        const std::uint64_t strings = between(quotes) ^ inString;
-        inString = (strings >> 63U) != 0 ? ~std::uint64_t{0} : 0;
-        std::uint64_t rest = (block.openings | block.closings) & ~strings;
-        if (!checks) {
-            const auto opened = static_cast<std::size_t>(std::popcount(block.openings & ~strings));
-            const auto closed = static_cast<std::size_t>(std::popcount(block.closings & ~strings));
-            if (closed < depth && depth + opened <= levels) {
-                depth += opened - closed;
-                at += size;
-                continue;
+        if (block.backslashes != 0 || carry_) quotes &= ~escaped(block.backslashes, carry_);
+        const std::uint64_t strings = between(quotes) ^ inString_;
+        inString_ = (strings >> 63U) != 0 ? ~std::uint64_t{0} : 0;
+        const std::uint64_t openings = block.openings & ~strings;
+        std::uint64_t rest = openings | (block.closings & ~strings);
+        std::uint64_t wrong = 0;
+        if (checks_) {
+            wrong = (block.controls & strings) | (block.backslashes & ~strings);
+            if (wrong != 0) rest &= (wrong & (~wrong + 1)) - 1;  // only the brackets before it
+        } else {
+            const auto opened = static_cast<std::size_t>(std::popcount(openings));
+            const auto closed = static_cast<std::size_t>(std::popcount(rest)) - opened;
+            if (closed < depth_ && depth_ + opened <= levels_) {
+                depth_ += opened - closed;
+                at_ += size;
+                return false;
             }
         }
-        const std::uint64_t wrong = checks ? (block.controls & strings) | (block.backslashes & ~strings) : 0;
-        if (wrong != 0) rest &= (wrong & (~wrong + 1)) - 1;  // only the brackets before it
+        // Which way a bracket goes nobody can foretell, so that nothing branches on it but the end.
         for (; rest != 0; rest &= rest - 1) {
-            const int bit = std::countr_zero(rest);
-            const char c = from[bit];
-            const bool isObject = c == '{' || c == '}';
-            if ((block.openings >> static_cast<unsigned>(bit) & 1U) != 0) {
-                if (depth == levels) return {at + bit + 1, nullptr, true};
-                ++depth;
-                objects = objects << 1U | (isObject ? 1U : 0U);
-                continue;
-            }
-            if (checks && ((objects & 1U) != 0) != isObject)
-                return {at + bit, "a bracket closes what another kind opened"};
-            objects >>= 1U;
-            if (--depth == 0) return {at + bit + 1};
+            const auto bit = static_cast<unsigned>(std::countr_zero(rest));
+            const std::uint64_t opens = openings >> bit & 1U;
+            const std::uint64_t isObject = static_cast<unsigned char>(from[bit]) >> 5U & 1U;  // '{' and '}'
+            const bool otherKind = checks_ && ((opens ^ 1U) & ((objects_ ^ isObject) & 1U)) != 0;
+            objects_ = opens != 0 ? objects_ << 1U | isObject : objects_ >> 1U;
+            depth_ = opens != 0 ? depth_ + 1 : depth_ - 1;
+            if (depth_ - 1 < levels_ && !otherKind) continue;
+            if (otherKind) return end({at_ + bit, "a bracket closes what another kind opened"});
+            return end({at_ + bit + 1, nullptr, depth_ != 0});
         }
         if (wrong != 0) {
-            const char* const where = at + std::countr_zero(wrong);
-            return {where, *where == '\\' ? "a backslash outside a string" : "a control character in a string"};
+            const char* const where = at_ + std::countr_zero(wrong);
+            return end({where, *where == '\\' ? "a backslash outside a string" : "a control character in a string"});
         }
-        at += size;
+        at_ += size;
+        return false;
     }
-    return {end, inString != 0 ? "a string is not ended" : "an object or array is not ended"};
+
+    bool end(const Jump& jump) {
+        jump_ = jump;
+        return true;
+    }
+
+    const char* at_;
+    const char* end_;
+    std::size_t levels_;
+    bool checks_;
+    std::uint64_t objects_;  ///< the kinds of the open containers, the innermost in the lowest bit
+    std::size_t depth_ = 1;
+    bool carry_ = false;
+    std::uint64_t inString_ = 0;  ///< all ones while a string goes on
+    Jump jump_;
+};
+
+#ifdef __SSE2__
+Jump jumpSse2(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
+    return Jumping(opening, at, end, levels, checks).run(readBlockSse2, between);
 }
+
+__attribute__((target("avx2,pclmul"))) Jump jumpAvx2(char opening, const char* at, const char* end, std::size_t levels,
+                                                     bool checks) {
+    return Jumping(opening, at, end, levels, checks).run(readBlockAvx2, betweenPclmul);
+}
+
+/// What this machine jumps with.
+const auto jump = hasAvx2() ? jumpAvx2 : jumpSse2;
+#else
+Jump jump(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
+    return Jumping(opening, at, end, levels, checks).run(readBlock, between);
+}
+#endif
+
+}  // namespace
+
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
+    return jump(opening, at, end, levels, checks);
+}
+
+#ifdef __SSE2__
+namespace {
+
+/// How many bytes from the start on are plain for sure, ASCII and no NUL: none of the block in which another one is.
+std::size_t plainSse2(const char* at, std::size_t size) {
+    std::size_t i = 0;
+    for (; i + 32 <= size; i += 32) {
+        const __m128i first = load(at + i);
+        const __m128i second = load(at + i + 16);
+        // The smaller of both is zero where one of them is.
+        const __m128i zero = _mm_cmpeq_epi8(_mm_min_epu8(first, second), _mm_setzero_si128());
+        if (mask(_mm_or_si128(_mm_or_si128(first, second), zero)) != 0) break;
+    }
+    return i;
+}
+
+__attribute__((target("avx2"))) std::size_t plainAvx2(const char* at, std::size_t size) {
+    std::size_t i = 0;
+    for (; i + 64 <= size; i += 64) {
+        const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i));
+        const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + i + 32));
+        const __m256i zero = _mm256_cmpeq_epi8(_mm256_min_epu8(first, second), _mm256_setzero_si256());
+        if (_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(first, second), zero)) != 0) break;
+    }
+    return i;
+}
+
+const auto plainBytes = hasAvx2() ? plainAvx2 : plainSse2;
+
+}  // namespace
+#endif
 
 std::size_t findInvalidUtf8(std::string_view text) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
@@ -205,14 +294,7 @@ std::size_t findInvalidUtf8(std::string_view text) {
     while (i < size) {
         // Many plain bytes at once: no byte has its high bit set, and none is zero.
 #ifdef __SSE2__
-        while (i + 32 <= size) {
-            const __m128i first = load(text.data() + i);
-            const __m128i second = load(text.data() + i + 16);
-            // The smaller of both is zero where one of them is.
-            const __m128i zero = _mm_cmpeq_epi8(_mm_min_epu8(first, second), _mm_setzero_si128());
-            if (mask(_mm_or_si128(_mm_or_si128(first, second), zero)) != 0) break;
-            i += 32;
-        }
+        i += plainBytes(text.data() + i, size - i);
 #endif
         while (i + 8 <= size) {
             std::uint64_t word = 0;

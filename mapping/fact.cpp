@@ -109,7 +109,6 @@ std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::v
 
 /// The oldest first, whatever their order in the chart: two servers with the same resources give the same answer.
 void sortRecords(std::vector<Evidence>& records) {
-    if (records.size() < 2) return;
     std::stable_sort(records.begin(), records.end(), [](const Evidence& a, const Evidence& b) {
         const auto key = [](const Evidence& e) {
             return std::tuple(e.date ? e.date->first : std::numeric_limits<std::int64_t>::max(), e.resourceType, e.id);
@@ -145,10 +144,16 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
                     activities.unrecognisable[definition.index] || allergies.unrecognisable[definition.index] ||
                         (conditions.unrecognisable[definition.index] && sources.conditions) ||
                         (observationWithoutCode && sources.observations));
-        fact.conditions = std::move(conditions.conditions[definition.index]);
-        for (auto* further : {&activities.activities[definition.index], &allergies.allergies[definition.index]})
-            std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
-        sortRecords(fact.conditions);
+        for (auto* further : {&conditions.conditions[definition.index], &activities.activities[definition.index],
+                              &allergies.allergies[definition.index]}) {
+            if (further->empty()) continue;
+            if (fact.conditions.empty()) {
+                fact.conditions = std::move(*further);
+            } else {
+                std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
+            }
+        }
+        if (fact.conditions.size() > 1) sortRecords(fact.conditions);
         if (all.empty()) continue;
 
         const auto isPositive = [](const Evidence& result) {
