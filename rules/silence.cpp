@@ -29,10 +29,10 @@ void collect(const Rule& rule, const Trial& trial, std::vector<std::size_t>& fac
 
 }  // namespace
 
-Silences::Silences(const Trial& trial) {
-    for (const rules::Criterion& each : trial.criteria) {
-        Criterion& criterion = criteria_.emplace_back();
-        collect(each.when, trial, criterion.facts);
+Silences::Silences(const Trial& trial) : criteria_(std::make_unique<Criterion[]>(trial.criteria.size())) {
+    for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
+        Criterion& criterion = criteria_[i];
+        collect(trial.criteria[i].when, trial, criterion.facts);
         std::sort(criterion.facts.begin(), criterion.facts.end());
         criterion.facts.erase(std::unique(criterion.facts.begin(), criterion.facts.end()), criterion.facts.end());
         criterion.bits.resize(criterion.facts.empty() ? 0 : criterion.facts.back() / 64 + 1);

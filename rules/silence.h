@@ -72,8 +72,8 @@ private:
 
     static const Silence* find(const Silence* first, const Criterion& criterion, const mapping::Facts& facts);
 
-    mutable std::deque<Criterion> criteria_;
-    mutable std::mutex mutex_;  ///< of whoever keeps something
+    std::unique_ptr<Criterion[]> criteria_;  ///< one for each of the trial
+    mutable std::mutex mutex_;               ///< of whoever keeps something
     mutable std::deque<std::unique_ptr<Silence>> kept_{};
 };
 
