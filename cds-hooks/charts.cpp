@@ -46,17 +46,13 @@ public:
 
 private:
     Worked workOn(Input input) const {
-        if (!input.problem.empty()) return {{}, input.problem};
-        try {
-            return {work_(source_.read(std::move(input))), {}};
-        } catch (const fhir::Error& error) {
-            return {{}, error.what()};
-        } catch (const std::exception& error) {
-            // Out of memory, or our own mistake: this chart is lost, the others are not.
-            return {{}, std::string("internal error: ") + error.what()};
-        }
+        Worked worked;
+        worked.problem =
+            problemOf(source_, std::move(input), [&](StoredChart chart) { worked.finish = work_(std::move(chart)); });
+        return worked;
     }
 
+    /// The thread that reads the inputs works on charts, too, whenever enough of them are held.
     void readAll(std::size_t threads) {
         std::vector<std::thread> workers;
         // However the reading ends, the workers are told and waited for.
@@ -69,13 +65,12 @@ private:
                     pipeline.done_ = true;
                     pipeline.changed_.notify_all();
                 }
+                pipeline.takeTasks();
                 for (std::thread& worker : workers) worker.join();
             }
         };
         const AtEnd onReturn{*this, workers};
-        if (threads > 1) {
-            for (std::size_t i = 0; i < threads; ++i) workers.emplace_back([this] { takeTasks(); });
-        }
+        for (std::size_t i = 1; i < threads; ++i) workers.emplace_back([this] { takeTasks(); });
         source_.inputs([&](Input input) {
             if (threads == 1) {
                 const Origin origin = input.origin;
@@ -83,7 +78,13 @@ private:
                 return goOn_();
             }
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, [&] { return next_ - finishedUpTo_ < threads * 4; });
+            while (next_ - finishedUpTo_ >= threads * 4) {
+                if (tasks_.empty()) {
+                    changed_.wait(lock);
+                } else {
+                    takeTask(lock);
+                }
+            }
             tasks_.emplace_back(next_++, std::move(input));
             changed_.notify_all();
             return goesOn_;
@@ -95,16 +96,21 @@ private:
         while (true) {
             changed_.wait(lock, [&] { return done_ || !tasks_.empty(); });
             if (tasks_.empty()) return;
-            auto [number, input] = std::move(tasks_.front());
-            tasks_.pop_front();
-            lock.unlock();
-            Origin origin = input.origin;
-            Worked worked = workOn(std::move(input));
-            lock.lock();
-            worked_.emplace(number, std::pair{std::move(origin), std::move(worked)});
-            finishReady(lock);
-            changed_.notify_all();
+            takeTask(lock);
         }
+    }
+
+    /// Works on the first of the tasks.
+    void takeTask(std::unique_lock<std::mutex>& lock) {
+        auto [number, input] = std::move(tasks_.front());
+        tasks_.pop_front();
+        lock.unlock();
+        Origin origin = input.origin;
+        Worked worked = workOn(std::move(input));
+        lock.lock();
+        worked_.emplace(number, std::pair{std::move(origin), std::move(worked)});
+        finishReady(lock);
+        changed_.notify_all();
     }
 
     /// Finishes what comes next in order, unless another thread is at it: one at a time, while the others work on.
@@ -142,8 +148,7 @@ private:
             source_.onFailure(count_.read + count_.failed);
             ++count_.failed;
             clearProgress();
-            FailedInput failed{printable(origin.text()), printable(worked.problem)};
-            if (origin.line > 0) failed.reason += fmt::format(" (the line begins at byte {})", origin.offset);
+            FailedInput failed = failedInput(origin, worked.problem);
             spdlog::error("{}: {}", failed.place, failed.reason);
             if (count_.named.size() < ChartCount::mostNamed) count_.named.push_back(std::move(failed));
         }
@@ -204,6 +209,25 @@ private:
 };
 
 }  // namespace
+
+std::string problemOf(const ChartSource& source, Input input, const std::function<void(StoredChart)>& use) {
+    if (!input.problem.empty()) return input.problem;
+    try {
+        use(source.read(std::move(input)));
+    } catch (const fhir::Error& error) {
+        return error.what();
+    } catch (const std::exception& error) {
+        // Out of memory, or our own mistake: this chart is lost, the others are not.
+        return std::string("internal error: ") + error.what();
+    }
+    return {};
+}
+
+FailedInput failedInput(const Origin& origin, const std::string& problem) {
+    FailedInput failed{printable(origin.text()), printable(problem)};
+    if (origin.line > 0) failed.reason += fmt::format(" (the line begins at byte {})", origin.offset);
+    return failed;
+}
 
 std::int64_t secondsSince1970() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()).time_since_epoch().count();

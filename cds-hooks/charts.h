@@ -70,6 +70,12 @@ struct FailedInput {
     std::string reason;
 };
 
+/// What is said of an input that could not be read.
+FailedInput failedInput(const Origin& origin, const std::string& problem);
+
+/// Makes a chart of an input and uses it; gives the reason when that fails, and nothing when it does not.
+std::string problemOf(const ChartSource& source, Input input, const std::function<void(StoredChart)>& use);
+
 /// How many inputs were charts, and how many could not be read.
 struct ChartCount {
     static constexpr std::size_t mostNamed = 100;

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "cds-hooks/markdown.h"
-#include "fhir/scan.h"
 
 namespace cds_hooks {
 
@@ -19,15 +18,10 @@ constexpr std::size_t mostRows = 30;
 constexpr std::size_t mostBars = 15;
 constexpr std::size_t longestCriterion = 160;
 
-/// Text of a chart, a file name or a trial as HTML and XML show it, in an element or in quotes. The name of a file need
-/// not be UTF-8; then what is no ASCII becomes question marks.
+/// Text of a chart, a file name or a trial as HTML and XML show it, in an element or in quotes.
 std::string escaped(std::string_view text) {
     std::string result;
-    std::string clean(text);
-    if (fhir::json::findInvalidUtf8(clean) != std::string::npos)
-        std::replace_if(
-            clean.begin(), clean.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
-    clean = printable(clean);
+    const std::string clean = printable(text);
     for (std::size_t at = 0; at < clean.size(); ++at) {
         switch (clean[at]) {
             case '&':

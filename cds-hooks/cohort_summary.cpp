@@ -7,7 +7,6 @@
 
 #include "cds-hooks/markdown.h"
 #include "fhir/error.h"
-#include "fhir/scan.h"
 
 namespace cds_hooks {
 
@@ -97,14 +96,6 @@ bool isBefore(const WorklistEntry& a, const WorklistEntry& b) {
     return std::pair(orderOf(a), a.number) < std::pair(orderOf(b), b.number);
 }
 
-/// A line of JSON is UTF-8, and the name of a file need not be.
-Origin readable(Origin origin) {
-    for (char& byte : origin.file) {
-        if (static_cast<unsigned char>(byte) >= 0x80) byte = '?';
-    }
-    return origin;
-}
-
 }  // namespace
 
 const std::vector<std::pair<Basis, std::string_view>>& mendable() {
@@ -143,10 +134,8 @@ CohortChart CohortSummary::of(const Screening& screening, const Origin& origin, 
     const bool anyDisease = std::any_of(screening.evaluations.begin(), screening.evaluations.end(),
                                         [](const rules::Evaluation& evaluation) { return evaluation.gate; });
     if (anyDisease) {
-        const bool isReadable = fhir::json::findInvalidUtf8(origin.file) == std::string_view::npos;
-        const fhir::json::Document document{
-            isReadable && !line.empty() ? std::string(line)
-                                        : ndjsonLine(screening, *knowledge_, isReadable ? origin : readable(origin))};
+        const fhir::json::Document document{line.empty() ? ndjsonLine(screening, *knowledge_, origin)
+                                                         : std::string(line)};
         return of(document.root());
     }
     // Nearly every chart of a hospital: nothing of its line would be read but this.

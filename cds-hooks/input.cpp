@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "fhir/scan.h"
+
 namespace cds_hooks {
 
 namespace {
@@ -83,15 +85,17 @@ public:
     bool readPath(const std::string& path) {
         std::error_code error;
         if (path == "-" || !fs::is_directory(path, error))
-            return readFile(path, path == "-" ? "(standard input)" : path);
+            return readFile(path, path == "-" ? "(standard input)" : nameOf(path));
         std::vector<std::string> files;
         try {
             files = filesOf(path);
         } catch (const std::runtime_error& failure) {
-            return take_({{path, 0}, "", failure.what(), {}});
+            return take_({{nameOf(path), 0}, "", failure.what(), {}});
         }
-        if (files.empty() && !take_({{path, 0}, "", "the folder holds no .json or .ndjson file", {}})) return false;
-        return std::all_of(files.begin(), files.end(), [&](const std::string& file) { return readFile(file, file); });
+        if (files.empty() && !take_({{nameOf(path), 0}, "", "the folder holds no .json or .ndjson file", {}}))
+            return false;
+        return std::all_of(files.begin(), files.end(),
+                           [&](const std::string& file) { return readFile(file, nameOf(file)); });
     }
 
 private:
@@ -171,6 +175,21 @@ private:
 };
 
 }  // namespace
+
+std::string nameOf(const std::string& path) {
+    if (fhir::json::findInvalidUtf8(path) == std::string_view::npos) return path;
+    std::string name;
+    for (const char c : path) {
+        const auto byte = static_cast<unsigned char>(c);
+        constexpr std::string_view digits = "0123456789ABCDEF";
+        if (byte < 0x80 && c != '%') {
+            name += c;
+        } else {
+            name += {'%', digits[byte >> 4U], digits[byte & 15U]};
+        }
+    }
+    return name;
+}
 
 std::vector<std::string> filesOf(const std::string& path) {
     std::error_code error;

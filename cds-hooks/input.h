@@ -19,6 +19,10 @@ struct Input {
     std::optional<fhir::Coverage> coverage{};  ///< of a chart that was put together from a bulk export
 };
 
+/// A path as results, reports and messages name it. Not every path is UTF-8, as they have to be: of one that is not the
+/// bytes beyond ASCII are written "%E9", and "%" is "%25".
+std::string nameOf(const std::string& path);
+
 /// The files that a path stands for, in the order in which they are read: itself, or those of a folder; none for "-".
 /// Errors: std::runtime_error when a folder cannot be read.
 std::vector<std::string> filesOf(const std::string& path);

@@ -36,7 +36,7 @@ std::string commonProblem(Value line, const Knowledge& knowledge, const Evaluati
 
 void writeFile(fhir::json::Writer& writer, const fs::path& file, std::uintmax_t bytes, const std::string& digest) {
     writer.beginObject()
-        .member("file", file.string())
+        .member("file", nameOf(file.string()))
         .name("bytes")
         .number(static_cast<std::size_t>(bytes))
         .member("sha256", digest)
@@ -46,7 +46,7 @@ void writeFile(fhir::json::Writer& writer, const fs::path& file, std::uintmax_t 
 /// The files of an input; what could not be read was reported and counted when it was to be evaluated.
 void writeInput(fhir::json::Writer& writer, const std::string& input) {
     const auto writeProblem = [&](const std::string& file) {
-        writer.beginObject().member("file", file).member("problem", "cannot be read").endObject();
+        writer.beginObject().member("file", nameOf(file)).member("problem", "cannot be read").endObject();
     };
     std::vector<std::string> files;
     try {

@@ -145,12 +145,18 @@ public:
     void apply(ChartSource& source) {
         if (isDone()) return;
         spdlog::info("{} charts stand in the output already", lines_);
-        source.inputs = [this, all = source.inputs](const std::function<bool(Input)>& take) {
+        source.inputs = [this, &source, all = source.inputs](const std::function<bool(Input)>& take) {
             all([&](Input input) {
                 if (isDone()) return take(std::move(input));
                 // What has no line here could not be read, or an input is given twice: each line is met in its order.
                 ++skipped_;
-                if (std::hash<std::string>()(input.origin.text()) == origins_[met_]) ++met_;
+                if (std::hash<std::string>()(input.origin.text()) == origins_[met_]) {
+                    ++met_;
+                } else if (failed_.size() < ChartCount::mostNamed) {
+                    const Origin origin = input.origin;
+                    const std::string problem = problemOf(source, std::move(input), [](const StoredChart&) {});
+                    failed_.push_back(failedInput(origin, problem.empty() ? "has no line in the output" : problem));
+                }
                 return true;
             });
         };
@@ -163,6 +169,10 @@ public:
                                      ", which is not among these inputs; nothing was evaluated");
         count.read += lines_;
         count.failed += skipped_ - lines_;
+        std::vector<FailedInput> named = failed_;
+        named.insert(named.end(), count.named.begin(), count.named.end());
+        if (named.size() > ChartCount::mostNamed) named.resize(ChartCount::mostNamed);
+        count.named = std::move(named);
     }
 
 private:
@@ -174,6 +184,7 @@ private:
     std::size_t met_ = 0;               ///< of them
     std::size_t lines_ = 0;
     std::size_t skipped_ = 0;
+    std::vector<FailedInput> failed_;  ///< the first of those that were skipped and have no line
 };
 
 }  // namespace
@@ -264,7 +275,8 @@ int replay(const Knowledge& knowledge, const ReplayOptions& options, std::ostrea
     }
     if (!summary) return reported.status();
     const std::optional<fhir::Date>& asOf = options.charts.day.asOf;
-    const CohortRun run{paths, asOf ? asOf->text() : std::string(), reported.count, options.output.string()};
+    CohortRun run{{}, asOf ? asOf->text() : std::string(), reported.count, nameOf(options.output.string())};
+    for (const std::string& path : paths) run.inputs.push_back(nameOf(path));
     return writeSummary(*summary, options.report.cohort, run, reported, out) ? reported.status() : 3;
 }
 

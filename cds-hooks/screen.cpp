@@ -160,7 +160,7 @@ int screenServer(const Knowledge& knowledge, const ScreenOptions& options, std::
         reported.count.read = summary->charts();
         reported.count.failed += patients->size() - std::min(patients->size(), run.askedFor) + cohort.unresolved;
         const std::string asOf = options.day.asOf ? options.day.asOf->text() : std::string();
-        const CohortRun made{{options.server}, asOf, reported.count, options.output.string()};
+        const CohortRun made{{options.server}, asOf, reported.count, nameOf(options.output.string())};
         if (!writeSummary(*summary, options.report.cohort, made, reported, out)) status = someUnreadable;
     }
     if (options.write == WriteBack::nothing) return status;

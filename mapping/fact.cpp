@@ -125,7 +125,8 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     facts.deceased = chart.patient.deceased &&
                      (!chart.patient.deceasedDateTime || chart.patient.deceasedDateTime->firstDay() <= asOf);
     facts.issues = chart.issues;
-    std::vector<std::vector<Evidence>> observations = readObservations(chart, vocabulary, asOf, facts.issues);
+    std::vector<std::vector<Evidence>> observations =
+        readObservations(chart, vocabulary, asOf, facts.issues, Results::unlessOutdated);
     ConditionReading conditions = readConditions(chart, vocabulary, asOf, facts.issues);
     ActivityReading activities = readActivities(chart, vocabulary, asOf, facts.issues);
     AllergyReading allergies = readAllergies(chart, vocabulary, asOf, facts.issues);

@@ -152,12 +152,14 @@ std::optional<Numbers> readNumbers(std::string_view text) {
 class ObservationReader {
 public:
     ObservationReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                      std::vector<fhir::Issue>& issues)
+                      std::vector<fhir::Issue>& issues, Results wanted)
         : chart_(chart),
           vocabulary_(vocabulary),
           asOf_(asOf),
+          wanted_(wanted),
           issues_(issues),
           results_(vocabulary.facts().size()),
+          decidedAt_(results_.size(), std::numeric_limits<std::int64_t>::min()),
           units_(results_.size()) {}
 
     std::vector<std::vector<Evidence>> read() {
@@ -183,10 +185,13 @@ public:
             }
         }
         reserve(read);
-        for (const std::size_t index : newest(read)) this->read(index);
+        if (wanted_ == Results::unlessOutdated) {
+            for (const std::size_t index : newest(read)) this->read(index);
+        }
         const std::size_t before = reports_.size();
         for (const std::size_t index : read) {
-            if (!isRead_[index] && !isOutdated(index)) this->read(index);
+            const bool isLeftOut = isRead_[index] || (wanted_ == Results::unlessOutdated && isOutdated(index));
+            if (!isLeftOut) this->read(index);
         }
         if (before > 0) std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
         for (Report& report : reports_) issues_.push_back(std::move(report.issue));
@@ -283,7 +288,6 @@ private:
     /// Those that are the newest of such a fact.
     std::vector<std::size_t> newest(const std::vector<std::size_t>& read) {
         constexpr std::size_t none = ~std::size_t{0};
-        decidedAt_.resize(results_.size(), std::numeric_limits<std::int64_t>::min());
         std::vector<std::size_t> counts(results_.size(), 0);
         std::vector<std::size_t> latest(results_.size(), none);
         for (const std::size_t index : read) {
@@ -1002,6 +1006,7 @@ private:
     const fhir::Chart& chart_;
     const Vocabulary& vocabulary_;
     fhir::Date asOf_;
+    Results wanted_;
     std::vector<fhir::Issue>& issues_;
     std::vector<std::vector<Evidence>> results_;
     std::vector<Match> codeMatches_;  ///< of the codes of all Observations
@@ -1047,8 +1052,8 @@ Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, con
 }
 
 std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
-                                                    fhir::Date asOf, std::vector<fhir::Issue>& issues) {
-    return ObservationReader(chart, vocabulary, asOf, issues).read();
+                                                    fhir::Date asOf, std::vector<fhir::Issue>& issues, Results wanted) {
+    return ObservationReader(chart, vocabulary, asOf, issues, wanted).read();
 }
 
 namespace {

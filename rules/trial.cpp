@@ -398,8 +398,9 @@ private:
 
 Trial readTrial(std::string_view file, Value root, const mapping::Vocabulary& vocabulary,
                 std::vector<mapping::Problem>& problems) {
+    const std::size_t before = problems.size();
     Trial trial = TrialReader(file, vocabulary, problems).read(root);
-    trial.silences = std::make_shared<const Silences>(trial);
+    if (problems.size() == before) trial.silences = std::make_shared<const Silences>(trial);
     return trial;
 }
 

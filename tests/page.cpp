@@ -62,12 +62,4 @@ std::vector<std::vector<std::string>> HtmlPage::table(const std::string& caption
     return result;
 }
 
-std::string withoutUnread(std::string page) {
-    const std::size_t begin =
-        page.find("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"unread\">");
-    if (begin == std::string::npos) return page;
-    const std::string_view end = "</div>\n";
-    return page.erase(begin, page.find(end, begin) + end.size() - begin);
-}
-
 }  // namespace support

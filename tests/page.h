@@ -25,7 +25,4 @@ private:
     std::shared_ptr<_xmlDoc> document_;
 };
 
-/// A page without its table of what could not be read: a run that goes on names its own.
-std::string withoutUnread(std::string page);
-
 }  // namespace support

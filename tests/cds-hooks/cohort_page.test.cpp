@@ -253,8 +253,7 @@ TEST_CASE("page and summary are the same for any number of threads, and for a ru
         std::ofstream(options.output) << lines.substr(0, size);
         std::filesystem::remove(options.report.cohort.page);
         CHECK_EQ(replay(options).out, first.out);
-        // An input that failed before the interruption is counted, and was named by that run.
-        CHECK(support::withoutUnread(pageOf(options)) == support::withoutUnread(page));
+        CHECK(pageOf(options) == page);
     }
 }
 
@@ -274,7 +273,7 @@ TEST_CASE("what a chart or a file name holds is text on the page, whatever it lo
     CHECK_EQ(names, std::vector<std::string>{"Patient/" + nasty, "Patient/latin1", "Patient/xy"});
     CHECK_NE(page.texts("//h:article[1]").at(0).find("<img src=x onerror=alert(1)> & \"more\""), std::string::npos);
     CHECK_NE(page.texts("//h:article[1]/h:p[1]").at(0).find("a<b>&\"'.json; as of"), std::string::npos);
-    CHECK_NE(page.texts("//h:article[2]/h:p[1]").at(0).find("caf?.json"), std::string::npos);
+    CHECK_NE(page.texts("//h:article[2]/h:p[1]").at(0).find("caf%E9.json"), std::string::npos);
 }
 
 TEST_CASE("an empty cohort, and one without a disease of any trial, have a page that says so") {

@@ -351,10 +351,10 @@ TEST_CASE("what cannot be done with a chart that was read ends the run, in any n
     }
 }
 
-TEST_CASE("a run goes on behind its last line also when an input is given twice") {
+TEST_CASE("a run goes on behind its last line also when an input is given twice, under a name that is no UTF-8") {
     const Folder folder;
     const std::string path =
-        folder.write("charts.ndjson", chart("a") + "\n{\n" + chart("b") + "\n" + chart("c") + "\n");
+        folder.write("caf\xE9 5%.ndjson", chart("a") + "\n{\n" + chart("b") + "\n" + chart("c") + "\n");
     cds_hooks::ReplayOptions options;
     options.charts.paths = {path, path};
     options.charts.day.asOf = options.charts.day.today = support::day("2025-11-13");
@@ -367,6 +367,7 @@ TEST_CASE("a run goes on behind its last line also when an input is given twice"
     CHECK_EQ(run().status, 3);
     const std::string whole = support::readFile(options.output.string());
     CHECK_EQ(std::count(whole.begin(), whole.end(), '\n'), 6);
+    CHECK(whole.find("caf%E9 5%25.ndjson") != std::string::npos);
     options.resume = true;
     for (std::size_t cut = whole.find('\n'); cut != std::string::npos; cut = whole.find('\n', cut + 1)) {
         CAPTURE(cut);

@@ -105,7 +105,7 @@ TEST_CASE("what an answer says is no silence") {
         return std::count_if(evaluation.findings.begin(), evaluation.findings.end(),
                              [](const rules::Finding& finding) { return finding.silence != nullptr; });
     };
-    CHECK(silent() > 30);
+    CHECK(silent() > 20);
     screening.facts.answers.emplace_back().evidence.emplace_back();
     CHECK(silent() == 0);
     screening.facts.answers.clear();
