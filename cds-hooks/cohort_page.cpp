@@ -531,7 +531,7 @@ private:
                "</p>\n";
     }
 
-    /// Those of this run: an earlier one that is gone on with has named its own in its log.
+    /// The first of them, also those of an earlier run that is gone on with.
     std::string unread() const {
         if (run_.count.named.empty()) return {};
         Table table("unread", "Inputs that could not be read", {"Input", "Reason"});

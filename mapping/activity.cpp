@@ -148,10 +148,17 @@ private:
         // fact.
         const std::string_view source =
             activity.resourceType == "MedicationDispense" ? "MedicationStatement" : activity.resourceType;
-        for (const std::size_t index : vocabulary_.factsFrom(source)) {
-            if (reading_.unrecognisable[index]) continue;
-            const FactDefinition& fact = vocabulary_.facts()[index];
-            if (!fact.recognises(systems_) && !means(matches_, fact)) reading_.unrecognisable[index] = true;
+        const bool isSeen = std::any_of(unrecognised_.begin(), unrecognised_.end(), [&](const Unrecognised& other) {
+            return other.source == source && other.systems == systems_;
+        });
+        if (!isSeen) {
+            for (const std::size_t index : vocabulary_.factsFrom(source)) {
+                if (reading_.unrecognisable[index]) continue;
+                const FactDefinition& fact = vocabulary_.facts()[index];
+                if (!fact.recognises(systems_) && !means(matches_, fact)) reading_.unrecognisable[index] = true;
+            }
+            constexpr std::size_t most = 64;
+            if (matches_.empty() && unrecognised_.size() < most) unrecognised_.push_back({source, systems_});
         }
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
@@ -257,6 +264,12 @@ private:
     std::vector<Match> matches_;
     std::vector<const fhir::Coding*> codings_;  ///< that each match comes from; nothing when it comes from words
     std::vector<std::size_t> systems_;
+    /// Activities that mean no fact: another one with codes of the same systems leaves nothing else open.
+    struct Unrecognised {
+        std::string_view source;
+        std::vector<std::size_t> systems;
+    };
+    std::vector<Unrecognised> unrecognised_;
 };
 
 }  // namespace
