@@ -195,13 +195,7 @@ public:
         }
         if (before > 0) std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
         for (Report& report : reports_) issues_.push_back(std::move(report.issue));
-        for (std::vector<Evidence>& results : results_) {
-            const auto isBefore = [](const Evidence& a, const Evidence& b) {
-                return a.resourceIndex < b.resourceIndex;
-            };
-            if (!std::is_sorted(results.begin(), results.end(), isBefore))
-                std::stable_sort(results.begin(), results.end(), isBefore);
-        }
+        for (std::vector<Evidence>& results : results_) putInOrder(results);
         if (future > 0)
             issues_.push_back(
                 {"", std::to_string(future) + " Observation(s) dated after " + asOf_.text() + " not used"});
@@ -215,6 +209,21 @@ private:
     static Status statusOf(std::string_view status) {
         if (status == "final" || status == "amended" || status == "corrected") return Status::final;
         return status == "preliminary" ? Status::preliminary : Status::other;
+    }
+
+    /// Results in the order of their Observations. Each is moved once: Evidence is large.
+    static void putInOrder(std::vector<Evidence>& results) {
+        const auto isBefore = [](const Evidence& a, const Evidence& b) { return a.resourceIndex < b.resourceIndex; };
+        if (std::is_sorted(results.begin(), results.end(), isBefore)) return;
+        std::vector<Evidence*> order;
+        order.reserve(results.size());
+        for (Evidence& result : results) order.push_back(&result);
+        std::stable_sort(order.begin(), order.end(),
+                         [&](const Evidence* a, const Evidence* b) { return isBefore(*a, *b); });
+        std::vector<Evidence> sorted;
+        sorted.reserve(results.size());
+        for (Evidence* result : order) sorted.push_back(std::move(*result));
+        results = std::move(sorted);
     }
 
     static const std::optional<fhir::DateTime>& dateOf(const fhir::ObservationOutline& outline) {

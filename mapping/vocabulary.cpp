@@ -633,7 +633,10 @@ public:
         for (std::size_t i = 1; i < text.size(); ++i) bits_.set(pair(text[i - 1], text[i]));
     }
     /// False when the text cannot hold the word.
-    bool mayHold(std::string_view word) const { return word.size() < 2 || bits_.test(pair(word[0], word[1])); }
+    bool mayHold(std::string_view word) const {
+        const auto holds = [&](std::size_t at) { return bits_.test(pair(word[at], word[at + 1])); };
+        return word.size() < 2 || (holds(0) && holds(word.size() - 2) && holds(word.size() / 2 - 1));
+    }
 
 private:
     static std::size_t pair(char a, char b) {
