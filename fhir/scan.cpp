@@ -284,18 +284,28 @@ __attribute__((target("avx2"))) std::size_t plainAvx2(const char* at, std::size_
 const auto plainBytes = hasAvx2() ? plainAvx2 : plainSse2;
 
 }  // namespace
+#else
+namespace {
+
+std::size_t plainBytes(const char*, std::size_t) {
+    return 0;
+}
+
+}  // namespace
 #endif
 
-std::size_t findInvalidUtf8(std::string_view text) {
+namespace {
+
+/// With `plainBytes`, which says how many bytes of a text are plain for sure.
+template <typename PlainBytes>
+std::size_t findInvalid(std::string_view text, PlainBytes plainBytes) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
     const std::size_t size = text.size();
     std::size_t i = 0;
     const auto continues = [&](std::size_t at) { return at < size && (bytes[at] & 0xC0U) == 0x80U; };
     while (i < size) {
         // Many plain bytes at once: no byte has its high bit set, and none is zero.
-#ifdef __SSE2__
         i += plainBytes(text.data() + i, size - i);
-#endif
         while (i + 8 <= size) {
             std::uint64_t word = 0;
             std::memcpy(&word, bytes + i, 8);
@@ -325,5 +335,33 @@ std::size_t findInvalidUtf8(std::string_view text) {
     }
     return std::string_view::npos;
 }
+
+}  // namespace
+
+std::size_t findInvalidUtf8(std::string_view text) {
+    return findInvalid(text, plainBytes);
+}
+
+namespace baseline {
+
+#ifdef __SSE2__
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
+    return jumpSse2(opening, at, end, levels, checks);
+}
+
+std::size_t findInvalidUtf8(std::string_view text) {
+    return findInvalid(text, plainSse2);
+}
+#else
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
+    return json::jumpOver(opening, at, end, levels, checks);
+}
+
+std::size_t findInvalidUtf8(std::string_view text) {
+    return json::findInvalidUtf8(text);
+}
+#endif
+
+}  // namespace baseline
 
 }  // namespace fhir::json

@@ -49,4 +49,11 @@ Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels,
 /// Where invalid UTF-8 (RFC 3629) or a NUL begins; npos when the text is sound.
 std::size_t findInvalidUtf8(std::string_view text);
 
+/// The same with nothing but what every machine of this kind has: what others do without AVX2, and the tests
+/// everywhere.
+namespace baseline {
+Jump jumpOver(char opening, const char* at, const char* end, std::size_t levels, bool checks = true);
+std::size_t findInvalidUtf8(std::string_view text);
+}  // namespace baseline
+
 }  // namespace fhir::json

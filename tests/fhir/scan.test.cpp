@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+namespace baseline = fhir::json::baseline;
 using fhir::json::findInvalidUtf8;
 using fhir::json::findStringEnd;
 using fhir::json::findText;
@@ -98,6 +99,14 @@ TEST_CASE("a jump ends where reading one character after the other does") {
         REQUIRE((fast.reason == nullptr) == (slow.reason == nullptr));
         REQUIRE(fast.tooDeep == slow.tooDeep);
         const Jump unchecked = jumpOver(opening, text.data(), end, levels, false);
+        for (const bool checks : {true, false}) {
+            const Jump& wide = checks ? fast : unchecked;
+            const Jump plain = baseline::jumpOver(opening, text.data(), end, levels, checks);
+            REQUIRE(plain.at == wide.at);
+            REQUIRE(plain.tooDeep == wide.tooDeep);
+            REQUIRE(std::string_view(plain.reason == nullptr ? "" : plain.reason) ==
+                    (wide.reason == nullptr ? "" : wide.reason));
+        }
         if (fast.reason == nullptr) {
             REQUIRE(unchecked.at == fast.at);
             REQUIRE(unchecked.tooDeep == fast.tooDeep);
@@ -161,6 +170,12 @@ TEST_CASE("invalid UTF-8 is found where it begins") {
     for (const Row& row : rows) {
         CAPTURE(row.text.size());
         CAPTURE(static_cast<int>(row.text.empty() ? 0 : static_cast<unsigned char>(row.text.front())));
-        CHECK(findInvalidUtf8(row.text) == row.expected);
+        // Behind so many plain bytes, and before as many.
+        for (const std::size_t plain : {0U, 1U, 31U, 63U, 64U, 100U, 200U}) {
+            const std::string text = std::string(plain, 'x') + std::string(row.text) + std::string(plain, 'y');
+            const std::size_t expected = row.expected == sound ? sound : row.expected + plain;
+            CHECK(findInvalidUtf8(text) == expected);
+            CHECK(baseline::findInvalidUtf8(text) == expected);
+        }
     }
 }
