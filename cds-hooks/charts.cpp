@@ -224,7 +224,7 @@ std::string problemOf(const ChartSource& source, Input input, const std::functio
 }
 
 FailedInput failedInput(const Origin& origin, const std::string& problem) {
-    FailedInput failed{printable(origin.text()), printable(problem)};
+    FailedInput failed{printable(nameOf(origin.text())), printable(nameOf(problem))};
     if (origin.line > 0) failed.reason += fmt::format(" (the line begins at byte {})", origin.offset);
     return failed;
 }

@@ -52,7 +52,8 @@ struct StoredChart {
 struct ChartSource {
     /// Hands out the inputs in their order until `take` says false. Called on one thread.
     std::function<void(const std::function<bool(Input)>& take)> inputs;
-    /// Makes a chart of one. Called on worker threads. Errors: fhir::Error, and whatever else an input may bring about.
+    /// Makes a chart of one. Called on worker threads, and on that of `inputs` from inside `take`. Errors: fhir::Error,
+    /// and whatever else an input may bring about.
     std::function<StoredChart(Input)> read;
     /// Told the number of each input that was no chart, in their order, counted from 0.
     std::function<void(std::size_t number)> onFailure = [](std::size_t) {};

@@ -20,7 +20,7 @@ struct Input {
 };
 
 /// A path as results, reports and messages name it. Not every path is UTF-8, as they have to be: of one that is not the
-/// bytes beyond ASCII are written "%E9", and "%" is "%25".
+/// bytes beyond ASCII are written "%E9", and "%" is "%25"; another file may happen to have that very name.
 std::string nameOf(const std::string& path);
 
 /// The files that a path stands for, in the order in which they are read: itself, or those of a folder; none for "-".

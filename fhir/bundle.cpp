@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <random>
 
 #include "fhir/error.h"
 #include "fhir/hash.h"
@@ -72,18 +73,18 @@ constexpr std::size_t mostIssues = 200;
 
 /// What is looked at of every resource, found in one walk over its members.
 struct Envelope {
+    bool isPlain = false;
     Value resourceType;
     Value id;
     Value meta;
     Value subject;
 
-    /// Errors: as Value::operator[] of each but the subject.
+    /// Of a resource in which a name stands twice nothing but its type. Errors: as Value::operator[] of that.
     explicit Envelope(Value resource) {
         const json::Node* const first = resource.node();
-        if (!resource.isObject() || first->repeats) {
+        isPlain = resource.isObject() && !first->repeats;
+        if (!isPlain) {
             resourceType = resource["resourceType"];
-            id = resource["id"];
-            meta = resource["meta"];
             return;
         }
         const json::Node* const end = first + first->span;
@@ -224,9 +225,10 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
     } else if (const bool isRecord = isOneOf(recordTypes, type) || isActivity(type);
                isRecord || type == "Patient" || isOneOf(referencedTypes, type)) {
         // Looked at now, so that a resource that contradicts itself here is left out.
+        const Value id = envelope.isPlain ? envelope.id : value["id"];
+        const Value meta = envelope.isPlain ? envelope.meta : value["meta"];
         auto& found = isRecord ? collection.others : type == "Patient" ? collection.patients : collection.referenced;
-        found.push_back(
-            {value, type, place, fullUrl, envelope.id.text(), envelope.meta["lastUpdated"].text(), envelope.subject});
+        found.push_back({value, type, place, fullUrl, id.text(), meta["lastUpdated"].text(), envelope.subject});
     } else if (type == "OperationOutcome") {
         if (saysWithheld(value)) collection.withheld = true;
     } else if (type.empty()) {
@@ -358,7 +360,11 @@ struct Identity {
         }
     }
     bool operator==(const Identity&) const = default;
-    std::size_t hash() const { return mixed(hashWith(hashOf(last), before.size())); }
+    std::size_t hash() const {
+        // Ids come from charts: nobody is to choose them so that they all fall into one place.
+        static const std::uint64_t seed = std::random_device()();
+        return hashOf(last, hashOf(before, seed));
+    }
 };
 
 /// The same resource counts once; of several versions the newest does. Versions that nothing tells apart all stay: if

@@ -21,8 +21,10 @@ constexpr std::uint64_t mixed(std::uint64_t hash) {
     return hash ^ hash >> 29U;
 }
 
-inline std::uint64_t hashOf(std::string_view text) {
-    std::uint64_t hash = text.size();
+/// With another seed another hash. Without one of its own for each process, who chooses the texts can choose the
+/// hashes.
+inline std::uint64_t hashOf(std::string_view text, std::uint64_t seed = 0) {
+    std::uint64_t hash = hashWith(seed, text.size());
     const char* at = text.data();
     std::size_t left = text.size();
     for (; left >= sizeof(std::uint64_t); left -= sizeof(std::uint64_t), at += sizeof(std::uint64_t)) {

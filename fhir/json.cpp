@@ -66,11 +66,15 @@ struct Repeating {
     std::array<bool, 256> behindFirst{};
 
     consteval Repeating() {
+        const auto idOf = [](std::string_view name) {
+            const NameId id = nameTable.find(name);
+            return id == 0 ? throw std::logic_error("none of elementNames") : id;
+        };
         for (const std::string_view name :
              {"category", "clinicalStatus", "code", "interpretation", "medicationCodeableConcept", "method",
               "referenceRange", "vaccineCode", "valueCodeableConcept", "verificationStatus"})
-            whole[nameTable.find(name)] = true;
-        for (const std::string_view name : {"meta", "valueQuantity"}) behindFirst[nameTable.find(name)] = true;
+            whole[idOf(name)] = true;
+        for (const std::string_view name : {"meta", "valueQuantity"}) behindFirst[idOf(name)] = true;
     }
 };
 
@@ -407,7 +411,7 @@ private:
                     repeats = seen.add(id) || repeats;
                     if (selects && repeats_ != nullptr && repeating.whole[id]) {
                         readRepeating(id);
-                    } else if (id == subjectId && selects && *at_ == '{') {
+                    } else if (id == subjectId && selects && repeats_ != nullptr && *at_ == '{') {
                         readSubject();
                     } else {
                         readMember(id, own.name);
@@ -424,7 +428,10 @@ private:
                 if (take('}')) break;
                 if (!take(',')) fail("a comma or } is missing behind a member of an object");
                 skipSpace();
-                if (knowsRest && rest.begin == nullptr && selects && previous != resourceTypeId) {
+                // Behind a first member that is kept and no resourceType, what is read depends on nothing before it.
+                const bool isRest = knowsRest && rest.begin == nullptr && selects && nodes_.size() > node + 1 &&
+                                    nodes_[node + 1].name != resourceTypeId;
+                if (isRest) {
                     rest = {at_, nodes_.size(), {}};
                     const Repeats::Known* const known =
                         repeats_->find(Repeats::Kind::furtherMembers, ownName, at_, end_, rest.key);
@@ -610,10 +617,9 @@ private:
     std::vector<std::unique_ptr<char[]>>& unescaped_;
 };
 
-/// What this thread knows; with and without checks of what is jumped over.
-std::shared_ptr<Repeats>& repeatsOf(const Limits& limits) {
-    thread_local std::array<std::shared_ptr<Repeats>, 2> all;
-    std::shared_ptr<Repeats>& repeats = all[limits.checksSkipped ? 1 : 0];
+/// What this thread knows.
+std::shared_ptr<Repeats>& knownRepeats() {
+    thread_local std::shared_ptr<Repeats> repeats;
     if (repeats == nullptr || repeats->isFull()) repeats = std::make_shared<Repeats>();
     return repeats;
 }
@@ -627,8 +633,10 @@ Document::Document(std::string text, Selection selection, const Limits& limits) 
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     nodes_.reserve(text_.size() / 12 + 16);
     Repeats* repeats = nullptr;
-    if (selection == Selection::elements) {
-        const std::shared_ptr<Repeats>& known = repeatsOf(limits);
+    // What is jumped over unchecked is not the same text each time it is read: where it begins to be checked depends on
+    // it.
+    if (selection == Selection::elements && limits.checksSkipped) {
+        const std::shared_ptr<Repeats>& known = knownRepeats();
         repeats = known.get();
         repeats_ = known;
     }

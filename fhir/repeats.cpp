@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <new>
 
 #include "fhir/hash.h"
@@ -68,6 +69,8 @@ const Repeats::Known* Repeats::find(Kind kind, NameId name, const char* at, cons
         return &last->known;
     }
     if (end - at < static_cast<std::ptrdiff_t>(longest)) return nullptr;
+    key.kind = kind;
+    key.name = name;
     Hash hash(name | std::uint64_t{static_cast<unsigned>(kind)} << 8U);
     hash.add(at, Hash::step);
     key.prefix = static_cast<std::uint32_t>(hash.value() % windows_.size());
@@ -78,7 +81,9 @@ const Repeats::Known* Repeats::find(Kind kind, NameId name, const char* at, cons
     Set& set = setOf(key.hash);
     for (std::size_t i = 0; i < ways; ++i) {
         Entry* const entry = set.entries[i];
-        if (set.hashes[i] != key.hash || entry == nullptr || !standsHere(*entry)) continue;
+        if (entry == nullptr || set.hashes[i] != key.hash || entry->kind != kind || entry->name != name ||
+            !standsHere(*entry))
+            continue;
         if (last != nullptr) last->next = entry;
         last = entry;
         return &entry->known;
@@ -99,7 +104,8 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
     if (!key.wasSeen || text.size() > longestKept || isFull()) return;
     // Texts with escapes were decoded somewhere else.
     const auto isWithin = [&](std::string_view part) {
-        return part.data() >= text.data() && part.data() + part.size() <= text.data() + text.size();
+        constexpr std::less_equal<const char*> notBehind;
+        return notBehind(text.data(), part.data()) && notBehind(part.data() + part.size(), text.data() + text.size());
     };
     auto* const letters = static_cast<char*>(room(text.size(), 1));
     std::copy(text.begin(), text.end(), letters);
@@ -116,8 +122,8 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
             copy->data = decoded;
         }
     }
-    auto* const entry = new (room(sizeof(Entry), alignof(Entry)))
-        Entry{{{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names}};
+    auto* const entry = new (room(sizeof(Entry), alignof(Entry))) Entry{
+        {{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names}, key.kind, key.name};
     Set& set = setOf(key.hash);
     set.hashes[set.next] = key.hash;
     set.entries[set.next] = entry;

@@ -33,6 +33,8 @@ public:
 
     /// Where a value is looked for.
     struct Key {
+        Kind kind = Kind::value;
+        NameId name = 0;
         std::uint64_t hash = 0;
         std::uint32_t window = 0;  ///< how many bytes tell values apart; 0 where none are kept
         std::uint32_t prefix = 0;
@@ -59,6 +61,8 @@ private:
     /// order, too.
     struct Entry {
         Known known;
+        Kind kind = Kind::value;
+        NameId name = 0;
         Entry* next = nullptr;
     };
 

@@ -68,8 +68,8 @@ __attribute__((target("avx2"))) inline Block readBlockAvx2(const char* at) {
     return block;
 }
 
-/// Whether this machine has AVX2, and the multiplication that all that have it have, too.
-bool hasAvx2() {
+/// Whether this machine has AVX2, and the multiplication without carry beside it.
+bool hasAvx2AndPclmul() {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("pclmul") != 0;
 }
@@ -241,7 +241,7 @@ __attribute__((target("avx2,pclmul"))) Jump jumpAvx2(char opening, const char* a
 }
 
 /// What this machine jumps with.
-const auto jump = hasAvx2() ? jumpAvx2 : jumpSse2;
+const auto jump = hasAvx2AndPclmul() ? jumpAvx2 : jumpSse2;
 #else
 Jump jump(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
     return Jumping(opening, at, end, levels, checks).run(readBlock, between);
@@ -281,7 +281,7 @@ __attribute__((target("avx2"))) std::size_t plainAvx2(const char* at, std::size_
     return i;
 }
 
-const auto plainBytes = hasAvx2() ? plainAvx2 : plainSse2;
+const auto plainBytes = hasAvx2AndPclmul() ? plainAvx2 : plainSse2;
 
 }  // namespace
 #else
@@ -296,16 +296,16 @@ std::size_t plainBytes(const char*, std::size_t) {
 
 namespace {
 
-/// With `plainBytes`, which says how many bytes of a text are plain for sure.
+/// With `plain`, which says how many bytes of a text are plain for sure.
 template <typename PlainBytes>
-std::size_t findInvalid(std::string_view text, PlainBytes plainBytes) {
+std::size_t findInvalid(std::string_view text, PlainBytes plain) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
     const std::size_t size = text.size();
     std::size_t i = 0;
     const auto continues = [&](std::size_t at) { return at < size && (bytes[at] & 0xC0U) == 0x80U; };
     while (i < size) {
         // Many plain bytes at once: no byte has its high bit set, and none is zero.
-        i += plainBytes(text.data() + i, size - i);
+        i += plain(text.data() + i, size - i);
         while (i + 8 <= size) {
             std::uint64_t word = 0;
             std::memcpy(&word, bytes + i, 8);

@@ -42,7 +42,7 @@ Silences::Silences(const Trial& trial) : criteria_(std::make_unique<Criterion[]>
 
 bool Silences::speaks(std::size_t criterion, const mapping::Facts& facts) const {
     const std::vector<std::uint64_t>& bits = criteria_[criterion].bits;
-    if (facts.speaking.empty() || facts.speaking.size() < bits.size()) return true;
+    if (facts.facts.empty() || facts.speaking.empty() || facts.speaking.size() < bits.size()) return true;
     std::uint64_t speaking = 0;
     for (std::size_t i = 0; i < bits.size(); ++i) speaking |= bits[i] & facts.speaking[i];
     return speaking != 0;

@@ -53,6 +53,12 @@ struct Criterion {
 };
 
 struct Trial {
+    Trial() = default;
+    Trial(Trial&&) = default;
+    Trial& operator=(Trial&&) = default;
+    Trial(const Trial&) = delete;  // what is kept of its criteria refers to their rules
+    Trial& operator=(const Trial&) = delete;
+
     std::string id;
     std::string title;
     std::string sponsor;

@@ -531,3 +531,24 @@ TEST_CASE("a chart outlives the call that read it") {
     CHECK(moved.patient.id == "p1");
     CHECK(moved.observation.front().id == "o1");
 }
+
+TEST_CASE("what is no record says what it says also when its id contradicts itself") {
+    const std::string twoIds = R"("id":"a","id":"b",)";
+    const Chart withheld =
+        read(bundle("collection", {entry(patient), entry(R"({"resourceType":"OperationOutcome",)" + twoIds +
+                                                         R"("issue":[{"severity":"error","code":"suppressed"}]})")}),
+             everything());
+    CHECK(withheld.incomplete);
+    const Chart whole =
+        read(bundle("collection",
+                    {entry(patient), entry(R"({"resourceType":"Encounter",)" + twoIds + "\"x\":1}"),
+                     entry("{" + twoIds + R"("resourceType":"Bundle","entry":[)" + entry(condition) + "]}")},
+                    "," + twoIds + R"("meta":{},"meta":{"lastUpdated":"2025"})"),
+             everything());
+    CHECK_EQ(whole.leftOut, 0);
+    CHECK_FALSE(whole.incomplete);
+    CHECK_EQ(whole.condition.size(), 1);
+    const Chart record = read(bundle(
+        "collection", {entry(patient), entry(R"({"resourceType":"Condition",)" + twoIds + R"("code":{"text":"x"}})")}));
+    CHECK_EQ(record.leftOut, 1);
+}
