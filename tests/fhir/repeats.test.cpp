@@ -116,9 +116,8 @@ TEST_CASE("what is jumped over unchecked is read alike each time, and not known 
     const std::string otherKind =
         R"({"coding":[{"system":"http://loinc.org","code":"1975-2","vendor":[{"a":[1}]],"display":"Bilirubin.total [Mass/volume] in Serum or Plasma"}]})";
     const std::string noText =
-        "{\"coding\":[{\"system\":\"http://"
-        "loinc.org\",\"code\":\"1975-2\",\"vendor\":\"\xFC\",\"display\":\"Bilirubin.total "
-        "[Mass/volume] in Serum or Plasma\"}]}";
+        "{\"coding\":[{\"system\":\"http://loinc.org\",\"code\":\"1975-2\",\"vendor\":[\"\xFC\"],"
+        "\"display\":\"Bilirubin.total [Mass/volume] in Serum or Plasma\"}]}";
     for (const std::string& code : {otherKind, noText}) {
         const std::string text = bundle({observation(code, milligrams)});
         for (int i = 0; i < 4; ++i) CHECK(read(text, trusting).starts_with("{"));

@@ -916,19 +916,20 @@ namespace {
 /// An Observation of a laboratory, with whatever may be odd about it.
 std::string drawn(std::mt19937& random, std::size_t number) {
     const auto oneOf = [&](std::initializer_list<std::string> all) { return all.begin()[random() % all.size()]; };
-    const std::string code = oneOf({"1975-2", "1975-2", "2160-0", "2160-0", "777-3", "59408-5", "10230-1", "1920-8"});
+    const std::string code = oneOf({"1975-2", "1975-2", "1975-2", "2160-0", "59408-5"});
     std::string members = R"("id":")" + std::to_string(number) + R"(","status":")" +
-                          oneOf({"final", "final", "final", "amended", "preliminary", "cancelled"}) +
+                          oneOf({"final", "final", "final", "final", "amended", "preliminary", "cancelled"}) +
                           R"(","code":{"coding":[)" + loinc(code) +
                           oneOf({"", "", "", "," + loinc("2160-0"), R"(,{"system":"urn:local","code":"x"})"}) + "]}";
     const std::string day = "2025-" + oneOf({"09", "10", "11"}) + "-" + oneOf({"03", "11", "19", "20", "27"});
     members += oneOf({R"(,"effectiveDateTime":")" + day + '"', R"(,"effectiveDateTime":")" + day + R"(T08:00:00Z")",
                       R"(,"effectiveDateTime":"2025-11")", R"(,"issued":")" + day + R"(T09:00:00Z")",
                       R"(,"effectiveDateTime":"soon")", ""});
-    const std::string number10 = std::to_string(random() % 90) + "." + std::to_string(random() % 10);
+    const std::string number10 =
+        (code == "59408-5" ? "9" : "") + std::to_string(random() % 10) + "." + std::to_string(random() % 10);
+    const std::string usual = "," + (code == "59408-5" ? quantity(number10, "%", "%") : quantity(number10, "mg/dL"));
     members +=
-        oneOf({"," + quantity(number10, "mg/dL", "mg/dL"), "," + quantity(number10, "%", "%"),
-               "," + quantity(number10, "umol/L"), "," + quantity(number10, "10*9/L", "10*9/L"),
+        oneOf({usual, usual, usual, usual, usual, usual, "," + quantity(number10, "umol/L"),
                "," + quantity(number10, "furlongs"), "," + quantity(R"("many")", "mg/dL"),
                R"(,"valueString":"12 mg/dL")", R"(,"valueString":"hemolysed")",
                "," + quantity("1", "mg/dL") + R"(,"valueInteger":3)", R"(,"dataAbsentReason":{"text":"error"})", ""});
@@ -979,11 +980,10 @@ TEST_CASE("results that are left out because a newer one decides would have chan
             // What is newer than the chosen ones, and what may say yes, is among them as well.
             const auto chosen = mapping::selectNewest(whole[fact]);
             const auto mayMatter = [&](const mapping::Evidence& e) {
-                return e.positive == true ||
-                       std::none_of(chosen.begin(), chosen.end(), [&](const mapping::Evidence& other) {
-                           return other.date && mapping::isDecided(other.basis) && e.date &&
-                                  e.date->last < other.date->first;
-                       });
+                const bool isOlder = std::any_of(chosen.begin(), chosen.end(), [&](const mapping::Evidence& other) {
+                    return other.date && e.date && e.date->first <= other.date->last;
+                });
+                return e.positive == true || (!mapping::isDecided(e.basis) && !isOlder);
             };
             std::vector<mapping::Evidence> ofSome;
             std::vector<mapping::Evidence> ofWhole;
@@ -992,6 +992,6 @@ TEST_CASE("results that are left out because a newer one decides would have chan
             CHECK(said(ofSome) == said(ofWhole));
         }
     }
-    CHECK(read < all * 9 / 10);
-    CHECK(read > all / 4);
+    CHECK(all - read > 200);
+    CHECK(read > all / 2);
 }
