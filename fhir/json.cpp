@@ -495,8 +495,25 @@ private:
     void keepRest(const Rest& rest) {
         Seen names;
         for (std::size_t i = rest.firstNode; i < nodes_.size(); i += nodes_[i].span) names.add(nodes_[i].name);
-        repeats_->keep(rest.key, {rest.begin, static_cast<std::size_t>(at_ - rest.begin)},
-                       nodes_.data() + rest.firstNode, nodes_.size() - rest.firstNode, names.words());
+        keep(rest.key, rest.begin, rest.firstNode, names.words());
+    }
+
+    /// Keeps what was read from `begin` to here, and became the nodes from `firstNode` on.
+    void keep(const Repeats::Key& key, const char* begin, std::size_t firstNode,
+              const std::array<std::uint64_t, 4>& names = {}) {
+        const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
+        if (!limits_.checksSkipped) {
+            // What is known is not checked again; and a backslash may stand anywhere where nobody looked.
+            checkedUpTo(at_);
+            if (text.find('\\') != std::string_view::npos) return;
+        }
+        repeats_->keep(key, text, nodes_.data() + firstNode, nodes_.size() - firstNode, names);
+    }
+
+    /// Where what is jumped over is not checked: checks the text up to here, and goes on behind `next`.
+    void checkedUpTo(const char* next) {
+        checkUtf8(unchecked_, at_);
+        unchecked_ = next;
     }
 
     /// A value that may stand in other charts, too.
@@ -513,7 +530,7 @@ private:
             return;
         }
         readValue();
-        repeats_->keep(key, {begin, static_cast<std::size_t>(at_ - begin)}, nodes_.data() + node, nodes_.size() - node);
+        keep(key, begin, node);
     }
 
     void skipRepeating(NameId id) {
@@ -523,13 +540,14 @@ private:
         const Repeats::Known* const known = repeats_->find(Repeats::Kind::skipped, id, at_, end_, key);
         if (known != nullptr && addKnown(*known)) return;
         skipValue();
-        repeats_->keep(key, {begin, static_cast<std::size_t>(at_ - begin)}, nullptr, 0);
+        keep(key, begin, nodes_.size());
     }
 
     /// Takes what is known as if it had been read. False where a limit is near: then it is to be read.
     bool addKnown(const Repeats::Known& known) {
         if (depth_ + known.levels > levels_ || known.count > left_) return false;
         left_ -= known.count;
+        if (!limits_.checksSkipped) checkedUpTo(at_ + known.text.size());
         nodes_.insert(nodes_.end(), known.nodes, known.nodes + known.count);
         at_ += known.text.size();
         return true;
@@ -544,6 +562,7 @@ private:
         if (count > 0 && subject_.text.size() <= left && count <= left_ && depth_ < levels_ &&
             std::memcmp(at_, subject_.text.data(), subject_.text.size()) == 0) {
             left_ -= count;
+            if (!limits_.checksSkipped) checkedUpTo(at_ + subject_.text.size());
             at_ += subject_.text.size();
             name_ = 0;
             nodes_.resize(node + count);
@@ -582,10 +601,7 @@ private:
     /// To the end of the innermost container, which `opening` began.
     void jump(char opening) {
         const Jump jump = jumpOver(opening, at_, end_, levels_ - depth_ + 1, limits_.checksSkipped);
-        if (!limits_.checksSkipped) {
-            checkUtf8(unchecked_, at_);
-            unchecked_ = jump.at;
-        }
+        if (!limits_.checksSkipped) checkedUpTo(jump.at);
         at_ = jump.at;
         if (jump.tooDeep) failTooDeep(at_);
         if (jump.reason != nullptr) fail(jump.reason);
@@ -617,9 +633,10 @@ private:
     std::vector<std::unique_ptr<char[]>>& unescaped_;
 };
 
-/// What this thread knows.
-std::shared_ptr<Repeats>& knownRepeats() {
-    thread_local std::shared_ptr<Repeats> repeats;
+/// What this thread knows. What was read without checks is not known to whom checks.
+std::shared_ptr<Repeats>& repeatsOf(const Limits& limits) {
+    thread_local std::array<std::shared_ptr<Repeats>, 2> all;
+    std::shared_ptr<Repeats>& repeats = all[limits.checksSkipped ? 1 : 0];
     if (repeats == nullptr || repeats->isFull()) repeats = std::make_shared<Repeats>();
     return repeats;
 }
@@ -633,10 +650,8 @@ Document::Document(std::string text, Selection selection, const Limits& limits) 
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     nodes_.reserve(text_.size() / 12 + 16);
     Repeats* repeats = nullptr;
-    // What is jumped over unchecked is not the same text each time it is read: where it begins to be checked depends on
-    // it.
-    if (selection == Selection::elements && limits.checksSkipped) {
-        const std::shared_ptr<Repeats>& known = knownRepeats();
+    if (selection == Selection::elements) {
+        const std::shared_ptr<Repeats>& known = repeatsOf(limits);
         repeats = known.get();
         repeats_ = known;
     }
