@@ -25,10 +25,9 @@ constexpr std::size_t longestEvidence = 200;
 /// Errors: fhir::Error when it is none of the words.
 template <typename Word>
 Word wordOf(std::string_view text, Word last) {
-    for (int i = 0; i <= static_cast<int>(last); ++i) {
-        if (word(static_cast<Word>(i)) == text) return static_cast<Word>(i);
-    }
-    throw fhir::Error("trials", "hold a word that none of ours is");
+    const auto value = mapping::valueOfWord(text, last);
+    if (!value) throw fhir::Error("trials", "hold a word that none of ours is");
+    return *value;
 }
 
 Basis basisOf(Value node) {

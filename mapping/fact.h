@@ -42,6 +42,15 @@ constexpr bool isDecided(Basis basis) {
 /// The word of the output contract: "none-on-file".
 std::string_view word(Basis basis);
 
+/// The value that a word of the output contract stands for, of those up to `last`; nothing when it stands for none.
+template <typename Value>
+std::optional<Value> valueOfWord(std::string_view text, Value last) {
+    for (int i = 0; i <= static_cast<int>(last); ++i) {
+        if (word(static_cast<Value>(i)) == text) return static_cast<Value>(i);
+    }
+    return std::nullopt;
+}
+
 /// How a recorded Condition, or a drug, stands on the day of the evaluation.
 enum class State {
     active,

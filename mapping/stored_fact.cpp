@@ -129,11 +129,7 @@ bool readInterval(std::string_view text, Interval& interval) {
 }
 
 std::optional<Basis> basisOf(std::string_view text) {
-    for (auto basis = Basis::recorded; basis <= Basis::missing;
-         basis = static_cast<Basis>(static_cast<int>(basis) + 1)) {
-        if (word(basis) == text) return basis;
-    }
-    return std::nullopt;
+    return valueOfWord(text, Basis::missing);
 }
 
 /// False when the field is none of evidence.
