@@ -114,6 +114,7 @@ private:
         bool isArray = false;
         std::size_t count = 0;  ///< the items begun
         std::string_view name;  ///< of the member that is being read
+        NameId own = 0;         ///< the name of the member that the container is the value of
     };
 
     [[noreturn]] void fail(const char* reason) const { failAt(at_, std::string("broken JSON: ") + reason, true); }
@@ -354,7 +355,7 @@ private:
         const std::size_t node = nodes_.size();
         add(kind, {});
         if (depth_ == levels_) failTooDeep(++at_);
-        open_[depth_++] = {kind == Kind::array, 0, {}};
+        open_[depth_++] = {kind == Kind::array, 0, {}, nodes_[node].name};
         ++at_;
         return node;
     }
@@ -416,7 +417,7 @@ private:
                     } else {
                         readMember(id, own.name);
                     }
-                    if (selects && id == resourceTypeId && nodes_.size() == node + 2) {
+                    if (selects && id == resourceTypeId && nodes_.size() == node + 2 && isResource()) {
                         if (!isReadHere(nodes_.back())) {
                             jump('{');
                             break;
@@ -576,6 +577,16 @@ private:
         if (!isFlat) subject_ = {};
     }
 
+    /// Whether a resource may stand where the innermost object does: in an entry, in another resource, or as what was
+    /// prefetched. An element that calls itself one is read like any other.
+    bool isResource() const {
+        const Open& parent = open_[depth_ - 2];
+        const NameId name = parent.isArray ? parent.own : open_[depth_ - 1].own;
+        constexpr std::size_t prefetchLevel = 3;
+        return name == nameTable.find("resource") || name == nameTable.find("contained") ||
+               (depth_ == prefetchLevel && !parent.isArray && parent.own == nameTable.find("prefetch"));
+    }
+
     /// Whether the rest of a resource is worth reading, by the value of its resourceType.
     bool isReadHere(const Node& type) const {
         if (type.kind != Kind::string) return true;
@@ -588,7 +599,7 @@ private:
             if (depth_ == levels_) failTooDeep(++at_);
             const char opening = *at_++;
             ++depth_;
-            open_[depth_ - 1] = {opening == '[', 0, {}};
+            open_[depth_ - 1] = {opening == '[', 0, {}, 0};
             jump(opening);
             --depth_;
         } else if (*at_ == '"') {

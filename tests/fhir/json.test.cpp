@@ -356,6 +356,26 @@ TEST_CASE("of an Observation is jumped over what nobody reads of it, and asking 
     CHECK(other["text"]["status"].text() == "t");
 }
 
+TEST_CASE("an element that calls itself a resource is read like any other") {
+    const std::string text =
+        R"({"prefetch":{"key":{"resourceType":"Claim","id":"1"}},
+            "entry":[{"resource":{"resourceType":"Condition",
+                "code":{"resourceType":"Observation","coding":[{"resourceType":"Claim","code":"c"}],"text":"t"},
+                "note":[{"resourceType":"Observation","text":"n"}],
+                "contained":[{"resourceType":"Claim","id":"2"},{"resourceType":"Observation","text":{},"id":"3"}]}}]})";
+    const Document document(text, Selection::elements);
+    CHECK_FALSE(static_cast<bool>(document.root()["prefetch"]["key"]["id"]));
+    const Value condition = (*document.root()["entry"].items().begin())["resource"];
+    CHECK(condition["code"]["text"].text() == "t");
+    CHECK((*condition["code"]["coding"].items().begin())["code"].text() == "c");
+    CHECK((*condition["note"].items().begin())["text"].text() == "n");
+    auto contained = condition["contained"].items().begin();
+    CHECK_FALSE(static_cast<bool>((*contained)["id"]));
+    ++contained;
+    CHECK((*contained)["id"].text() == "3");
+    CHECK_THROWS_AS((*contained)["text"], std::logic_error);
+}
+
 TEST_CASE("what is jumped over is not checked when the limits say so, and what is read is") {
     fhir::json::Limits trusting;
     trusting.checksSkipped = false;
