@@ -44,9 +44,7 @@ FactUse useOf(const Knowledge& knowledge) {
         for (const rules::Criterion& criterion : trial.criteria) {
             std::set<std::size_t> facts;
             rules::forEachComparison(criterion.when, [&](const rules::Comparison& comparison) {
-                facts.insert(comparison.fact);
-                if (comparison.except) facts.insert(*comparison.except);
-                if (comparison.after) facts.insert(*comparison.after);
+                comparison.forEachFact([&](std::size_t fact) { facts.insert(fact); });
                 if (comparison.timesUpperLimit) use.upperLimit[comparison.fact] = true;
             });
             // What a fact is computed from is read with it.

@@ -272,11 +272,10 @@ void FactsFile::forEachBlock(const std::function<bool(std::unique_ptr<StoredBloc
     for (const rules::Trial& trial : knowledge_.trials) {
         for (const rules::Criterion& criterion : trial.criteria) {
             rules::forEachComparison(criterion.when, [&](const rules::Comparison& comparison) {
-                for (const auto fact : {std::optional(comparison.fact), comparison.except, comparison.after}) {
-                    if (!fact) continue;
-                    isAsked[*fact] = true;
-                    hasMoments[*fact] = hasMoments[*fact] || comparison.readsMoments();
-                }
+                comparison.forEachFact([&](std::size_t fact) {
+                    isAsked[fact] = true;
+                    hasMoments[fact] = hasMoments[fact] || comparison.readsMoments();
+                });
             });
         }
     }

@@ -15,19 +15,6 @@ namespace {
 
 using mapping::Derivation;
 using mapping::FactDefinition;
-using rules::Rule;
-
-/// The facts that a rule asks for, those of the criteria that it refers to as well.
-void collectFacts(const rules::Trial& trial, const Rule& rule, std::set<std::size_t>& facts) {
-    if (rule.kind == Rule::Kind::comparison) {
-        facts.insert(rule.comparison.fact);
-        for (const auto& other : {rule.comparison.except, rule.comparison.after}) {
-            if (other) facts.insert(*other);
-        }
-    }
-    if (rule.kind == Rule::Kind::reference) collectFacts(trial, trial.criteria[rule.target].when, facts);
-    for (const Rule& part : rule.rules) collectFacts(trial, part, facts);
-}
 
 bool isDiagnosis(const FactDefinition& fact) {
     const bool ofDiagnoses = std::all_of(fact.sources.begin(), fact.sources.end(), [](const std::string& source) {
@@ -70,7 +57,9 @@ bool escapesLetters(std::string_view json) {
 std::set<std::size_t> gateFacts(const mapping::Vocabulary& vocabulary, const std::vector<rules::Trial>& trials) {
     std::set<std::size_t> facts;
     for (const rules::Trial& trial : trials) {
-        for (const std::size_t criterion : trial.gate) collectFacts(trial, trial.criteria[criterion].when, facts);
+        for (const std::size_t criterion : trial.gate) {
+            for (const std::size_t fact : rules::factsOf(trial.criteria[criterion].when, trial)) facts.insert(fact);
+        }
     }
     std::vector<std::size_t> further;
     for (const std::size_t index : facts) {

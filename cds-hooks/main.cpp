@@ -439,7 +439,9 @@ int run(int argc, char** argv) {
                         "for absent")
             ->delimiter(',')
             ->allow_extra_args(false);
-        command.add_option("--threads", threads, "Worker threads")->capture_default_str()->check(CLI::Range(1, 256));
+        command.add_option("--threads", threads, "Threads that work on charts, the one that reads them among them")
+            ->capture_default_str()
+            ->check(CLI::Range(1, 256));
         command
             .add_option("--memory", memoryMegabytes,
                         "Memory for putting a bulk export together by patient, in MiB; the rest is spilled to disk")

@@ -134,10 +134,8 @@ public:
 private:
     void addPartners(const Rule& rule, const FactDefinition& fact) {
         if (rule.kind == Rule::Kind::comparison) {
-            const Comparison& comparison = rule.comparison;
-            std::vector<std::size_t> all{comparison.fact};
-            if (comparison.except) all.push_back(*comparison.except);
-            if (comparison.after) all.push_back(*comparison.after);
+            std::vector<std::size_t> all;
+            rule.comparison.forEachFact([&](std::size_t index) { all.push_back(index); });
             if (std::find(all.begin(), all.end(), fact.index) == all.end()) return;
             for (const std::size_t index : all) facts_.insert(&vocabulary_.facts()[index]);
         }

@@ -15,8 +15,6 @@
 namespace fhir {
 
 Covered Coverage::of(std::string_view resourceType) const {
-    if (types_.empty() && limitedTypes_.empty())  // "all", and nothing
-        return limited_ && others_ == Covered::completely ? Covered::partly : others_;
     const auto found =
         std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return type.first == resourceType; });
     const Covered covered = found == types_.end() ? others_ : found->second;
@@ -28,7 +26,6 @@ Covered Coverage::of(std::string_view resourceType) const {
 }
 
 Covered Coverage::of(std::string_view resourceType, std::string_view part) const {
-    if (types_.empty()) return of(resourceType);
     const auto isPart = [&](std::string_view name) {
         return name.size() == resourceType.size() + 1 + part.size() && name.starts_with(resourceType) &&
                name[resourceType.size()] == '.' && name.ends_with(part);

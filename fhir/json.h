@@ -191,7 +191,7 @@ class Writer {
         using rapidjson::Writer<rapidjson::StringBuffer>::Writer;
 
         void text(std::string_view text) {
-            if (findStringEnd(text.data(), text.data() + text.size()) != text.data() + text.size()) {
+            if (!isPlain(text)) {
                 String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
                 return;
             }
@@ -204,9 +204,6 @@ class Writer {
 
         /// A member whose value is a text.
         void member(std::string_view key, std::string_view value) {
-            const auto isPlain = [](std::string_view each) {
-                return findStringEnd(each.data(), each.data() + each.size()) == each.data() + each.size();
-            };
             if (!isPlain(key) || !isPlain(value)) {
                 text(key);
                 text(value);
@@ -235,6 +232,12 @@ class Writer {
         void object(std::string_view written) {
             Prefix(rapidjson::kObjectType);
             std::copy(written.begin(), written.end(), os_->Push(written.size()));
+        }
+
+    private:
+        /// Whether nothing in a text needs an escape.
+        static bool isPlain(std::string_view text) {
+            return findStringEnd(text.data(), text.data() + text.size()) == text.data() + text.size();
         }
     };
 

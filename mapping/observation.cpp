@@ -188,12 +188,11 @@ public:
         if (wanted_ == Results::unlessOutdated) {
             for (const std::size_t index : newest(read)) this->read(index);
         }
-        const std::size_t before = reports_.size();
         for (const std::size_t index : read) {
             const bool isLeftOut = isRead_[index] || (wanted_ == Results::unlessOutdated && isOutdated(index));
             if (!isLeftOut) this->read(index);
         }
-        if (before > 0) std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
+        std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
         for (Report& report : reports_) issues_.push_back(std::move(report.issue));
         for (std::vector<Evidence>& results : results_) putInOrder(results);
         if (future > 0)
@@ -279,7 +278,7 @@ private:
         }
         for (std::size_t i = 0; i < counts.size(); ++i) {
             constexpr std::size_t usual = 2;
-            const bool newestCounts = onlyNewestCounts(vocabulary_.facts()[i]);
+            const bool newestCounts = wanted_ == Results::unlessOutdated && onlyNewestCounts(vocabulary_.facts()[i]);
             if (counts[i] > 0) results_[i].reserve(newestCounts ? std::min(counts[i], usual) : counts[i]);
         }
     }

@@ -51,6 +51,14 @@ struct Comparison {
 
     /// Whether dates matter to it, or which resource is which, beyond what a fact says of itself.
     bool readsMoments() const { return window || except || after || form == Form::twice; }
+
+    /// Calls `use` with the index of every fact that it reads.
+    template <typename Use>
+    void forEachFact(const Use& use) const {
+        use(fact);
+        if (except) use(*except);
+        if (after) use(*after);
+    }
 };
 
 /// Reads a sentence. Errors: nothing, and one message for each thing that is wrong with it.

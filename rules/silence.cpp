@@ -1,40 +1,15 @@
 #include "rules/silence.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "rules/trial.h"
 
 namespace rules {
 
-namespace {
-
-/// The facts that a rule reads, also by way of the criteria that it refers to.
-void collect(const Rule& rule, const Trial& trial, std::vector<std::size_t>& facts) {
-    switch (rule.kind) {
-        case Rule::Kind::comparison:
-            for (const std::optional<std::size_t> fact :
-                 {std::optional(rule.comparison.fact), rule.comparison.except, rule.comparison.after}) {
-                if (fact) facts.push_back(*fact);
-            }
-            break;
-        case Rule::Kind::reference:
-            collect(trial.criteria[rule.target].when, trial, facts);
-            break;
-        default:
-            break;
-    }
-    for (const Rule& part : rule.rules) collect(part, trial, facts);
-}
-
-}  // namespace
-
 Silences::Silences(const Trial& trial) : criteria_(std::make_unique<Criterion[]>(trial.criteria.size())) {
     for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
         Criterion& criterion = criteria_[i];
-        collect(trial.criteria[i].when, trial, criterion.facts);
-        std::sort(criterion.facts.begin(), criterion.facts.end());
-        criterion.facts.erase(std::unique(criterion.facts.begin(), criterion.facts.end()), criterion.facts.end());
+        criterion.facts = factsOf(trial.criteria[i].when, trial);
         criterion.bits.resize(criterion.facts.empty() ? 0 : criterion.facts.back() / 64 + 1);
         for (const std::size_t fact : criterion.facts) criterion.bits[fact / 64] |= std::uint64_t{1} << (fact % 64);
     }

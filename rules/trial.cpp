@@ -396,6 +396,22 @@ private:
 
 }  // namespace
 
+namespace {
+
+void collectFacts(const Rule& rule, const Trial& trial, std::set<std::size_t>& facts) {
+    if (rule.kind == Rule::Kind::comparison) rule.comparison.forEachFact([&](std::size_t fact) { facts.insert(fact); });
+    if (rule.kind == Rule::Kind::reference) collectFacts(trial.criteria[rule.target].when, trial, facts);
+    for (const Rule& part : rule.rules) collectFacts(part, trial, facts);
+}
+
+}  // namespace
+
+std::vector<std::size_t> factsOf(const Rule& rule, const Trial& trial) {
+    std::set<std::size_t> facts;
+    collectFacts(rule, trial, facts);
+    return {facts.begin(), facts.end()};
+}
+
 Trial readTrial(std::string_view file, Value root, const mapping::Vocabulary& vocabulary,
                 std::vector<mapping::Problem>& problems) {
     const std::size_t before = problems.size();

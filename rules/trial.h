@@ -83,6 +83,10 @@ struct Trial {
     bool recruits() const { return recruitment == "recruiting"; }
 };
 
+/// The facts that a rule of the trial reads, by way of the criteria that it refers to as well; in their order, each
+/// once.
+std::vector<std::size_t> factsOf(const Rule& rule, const Trial& trial);
+
 /// Reads a trial file. Errors: every problem is added with its place ("NCT….json: /inclusion/2/when/all/0: …"); the
 /// trial is usable only when none was.
 Trial readTrial(std::string_view file, fhir::json::Value root, const mapping::Vocabulary& vocabulary,
