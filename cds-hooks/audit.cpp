@@ -235,21 +235,23 @@ Audit Audit::of(StoredChart stored) const {
 }
 
 void Audit::readResults(const fhir::Chart& chart, const mapping::Facts& facts) {
-    std::vector<fhir::Issue> reported;  // by the screening already
-    auto all = mapping::readObservations(chart, knowledge_->vocabulary, facts.asOf, reported);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        mapping::markStale(all[i], facts.asOf);
-        for (const Evidence& evidence : all[i]) {
+    mapping::Facts all(knowledge_->vocabulary);
+    all.asOf = facts.asOf;
+    mapping::readObservations(chart, knowledge_->vocabulary, all);
+    for (mapping::Fact& fact : all.own()) {
+        mapping::markStale(fact.results, facts.asOf);
+        const std::size_t index = fact.definition->index;
+        for (const Evidence& evidence : fact.results) {
             if (evidence.basis == Basis::missing) continue;
             addValue(chart, evidence);
             const bool isNumber = evidence.value.low || evidence.value.high;
-            if (use_->upperLimit[i] && isNumber && !evidence.upperLimit) ++facts_[i].noUpperLimit;
+            if (use_->upperLimit[index] && isNumber && !evidence.upperLimit) ++facts_[index].noUpperLimit;
         }
     }
 }
 
 void Audit::readRecords(const fhir::Chart& chart, const mapping::Facts& facts) {
-    for (const mapping::Fact& fact : facts.facts) {
+    for (const mapping::Fact& fact : facts) {
         for (const Evidence& evidence : fact.conditions) addValue(chart, evidence);
         FactAudit& entry = facts_[fact.definition->index];
         const auto usable = [](const Evidence& evidence) {

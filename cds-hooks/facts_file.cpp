@@ -82,8 +82,8 @@ constexpr std::string_view factPrefix = "fact/";
 ChartFacts factsOf(const StoredChart& stored, const mapping::Vocabulary& vocabulary) {
     const mapping::Facts facts = mapping::readFacts(stored.chart, vocabulary, stored.asOf);
     ChartFacts result{std::string(stored.chart.patient.id), stored.origin, stored.asOf, facts.deceased, {}, {}};
-    result.facts.reserve(facts.facts.size());
-    for (const mapping::Fact& fact : facts.facts) result.facts.push_back(mapping::store(fact));
+    result.facts.reserve(facts.size());
+    for (const mapping::Fact& fact : facts) result.facts.push_back(mapping::store(fact));
     for (const mapping::Fact& fact : facts.attested) {
         if (fact.definition != nullptr)
             result.answers.emplace_back(std::string(factPrefix) + fact.definition->name, mapping::store(fact));

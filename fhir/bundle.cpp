@@ -19,13 +19,15 @@ Covered Coverage::of(std::string_view resourceType) const {
         std::find_if(types_.begin(), types_.end(), [&](const auto& type) { return type.first == resourceType; });
     const Covered covered = found == types_.end() ? others_ : found->second;
     if (covered != Covered::completely) return covered;
+    if (limited_) return Covered::partly;
+    if (limitedTypes_.empty()) return covered;
     const std::string_view whole = resourceType.substr(0, resourceType.find('.'));
-    const bool limited =
-        limited_ || std::find(limitedTypes_.begin(), limitedTypes_.end(), whole) != limitedTypes_.end();
-    return limited ? Covered::partly : covered;
+    const bool isLimited = std::find(limitedTypes_.begin(), limitedTypes_.end(), whole) != limitedTypes_.end();
+    return isLimited ? Covered::partly : covered;
 }
 
 Covered Coverage::of(std::string_view resourceType, std::string_view part) const {
+    if (types_.empty()) return of(resourceType);
     const auto isPart = [&](std::string_view name) {
         return name.size() == resourceType.size() + 1 + part.size() && name.starts_with(resourceType) &&
                name[resourceType.size()] == '.' && name.ends_with(part);

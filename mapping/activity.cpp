@@ -97,13 +97,11 @@ bool isDrug(std::string_view resourceType) {
 
 class ActivityReader {
 public:
-    ActivityReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf)
-        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf) {
-        reading_.activities.resize(vocabulary.facts().size());
-        reading_.unrecognisable.resize(vocabulary.facts().size(), false);
-    }
+    ActivityReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+                   FactSet& unrecognisable)
+        : chart_(chart), vocabulary_(vocabulary), facts_(facts), asOf_(facts.asOf), unrecognisable_(unrecognisable) {}
 
-    ActivityReading read(std::vector<fhir::Issue>& issues) {
+    void read() {
         std::size_t future = 0;
         for (const fhir::Activity& activity : chart_.activity) {
             const Course course = courseOf(activity);
@@ -116,9 +114,8 @@ public:
             readOne(activity, course);
         }
         if (future > 0)
-            issues.push_back(
+            facts_.issues.push_back(
                 {"", std::to_string(future) + " procedure(s) or drug(s) dated after " + asOf_.text() + " not used"});
-        return std::move(reading_);
     }
 
 private:
@@ -148,18 +145,7 @@ private:
         // fact.
         const std::string_view source =
             activity.resourceType == "MedicationDispense" ? "MedicationStatement" : activity.resourceType;
-        const bool isSeen = std::any_of(unrecognised_.begin(), unrecognised_.end(), [&](const Unrecognised& other) {
-            return other.source == source && other.systems == systems_;
-        });
-        if (!isSeen) {
-            for (const std::size_t index : vocabulary_.factsFrom(source)) {
-                if (reading_.unrecognisable[index]) continue;
-                const FactDefinition& fact = vocabulary_.facts()[index];
-                if (!fact.recognises(systems_) && !means(matches_, fact)) reading_.unrecognisable[index] = true;
-            }
-            constexpr std::size_t most = 64;
-            if (matches_.empty() && unrecognised_.size() < most) unrecognised_.push_back({source, systems_});
-        }
+        unrecognisable_ |= vocabulary_.unrecognisable(source, systems_, matches_);
         for (std::size_t i = 0; i < matches_.size(); ++i) {
             const Match& match = matches_[i];
             if (match.role != Role::accept && match.role != Role::review) continue;
@@ -254,29 +240,24 @@ private:
                     evidence.detail = "the route is not stated";
             }
         }
-        reading_.activities[match.fact].push_back(std::move(evidence));
+        facts_.own(match.fact).conditions.push_back(std::move(evidence));
     }
 
     const fhir::Chart& chart_;
     const Vocabulary& vocabulary_;
+    Facts& facts_;
     fhir::Date asOf_;
-    ActivityReading reading_;
+    FactSet& unrecognisable_;
     std::vector<Match> matches_;
     std::vector<const fhir::Coding*> codings_;  ///< that each match comes from; nothing when it comes from words
     std::vector<std::size_t> systems_;
-    /// Activities that mean no fact: another one with codes of the same systems leaves nothing else open.
-    struct Unrecognised {
-        std::string_view source;
-        std::vector<std::size_t> systems;
-    };
-    std::vector<Unrecognised> unrecognised_;
 };
 
 }  // namespace
 
-ActivityReading readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                               std::vector<fhir::Issue>& issues) {
-    return ActivityReader(chart, vocabulary, asOf).read(issues);
+void readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+                    FactSet& unrecognisable) {
+    ActivityReader(chart, vocabulary, facts, unrecognisable).read();
 }
 
 }  // namespace mapping

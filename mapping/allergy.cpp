@@ -9,13 +9,11 @@ namespace {
 
 class AllergyReader {
 public:
-    AllergyReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf)
-        : chart_(chart), vocabulary_(vocabulary), asOf_(asOf) {
-        reading_.allergies.resize(vocabulary.facts().size());
-        reading_.unrecognisable.resize(vocabulary.facts().size(), false);
-    }
+    AllergyReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+                  FactSet& unrecognisable)
+        : chart_(chart), vocabulary_(vocabulary), facts_(facts), asOf_(facts.asOf), unrecognisable_(unrecognisable) {}
 
-    AllergyReading read(std::vector<fhir::Issue>& issues) {
+    void read() {
         std::size_t future = 0;
         bool any = false;
         std::vector<const fhir::AllergyIntolerance*> denials;
@@ -40,20 +38,24 @@ public:
                 const bool all = denied(*denial) == AllergyDenial::every;
                 // "No known allergy" beside an allergy is not believed; "no known drug allergy" speaks of drugs alone.
                 if ((all && any) || (!all && fact.allergy != AllergyPolicy::listed)) continue;
-                if (!reading_.allergies[fact.index].empty()) continue;
+                if (hasAllergy(facts_[fact.index])) continue;
                 Evidence evidence = evidenceOf(*denial, fact);
                 evidence.positive = false;
                 evidence.refutes = true;
-                reading_.allergies[fact.index].push_back(std::move(evidence));
+                facts_.own(fact.index).conditions.push_back(std::move(evidence));
             }
         }
         if (future > 0)
-            issues.push_back(
+            facts_.issues.push_back(
                 {"", std::to_string(future) + " AllergyIntolerance(s) dated after " + asOf_.text() + " not used"});
-        return std::move(reading_);
     }
 
 private:
+    static bool hasAllergy(const Fact& fact) {
+        return std::any_of(fact.conditions.begin(), fact.conditions.end(),
+                           [](const Evidence& record) { return record.resourceType == "AllergyIntolerance"; });
+    }
+
     AllergyDenial denied(const fhir::AllergyIntolerance& allergy) const {
         for (const fhir::Coding& coding : allergy.code.coding) {
             const auto system = vocabulary_.system(coding.system);
@@ -130,7 +132,7 @@ private:
                 return;
             case AllergyPolicy::listed:
                 if (!role) {
-                    if (!recognised && !noDrug) reading_.unrecognisable[fact.index] = true;
+                    if (!recognised && !noDrug) unrecognisable_.set(fact.index);
                     return;
                 }
                 break;
@@ -163,21 +165,22 @@ private:
             evidence.basis = Basis::unconfirmed;
             evidence.detail = "not confirmed";
         }
-        reading_.allergies[fact.index].push_back(std::move(evidence));
+        facts_.own(fact.index).conditions.push_back(std::move(evidence));
     }
 
     const fhir::Chart& chart_;
     const Vocabulary& vocabulary_;
+    Facts& facts_;
     fhir::Date asOf_;
-    AllergyReading reading_;
+    FactSet& unrecognisable_;
     std::vector<Match> matches_;
 };
 
 }  // namespace
 
-AllergyReading readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                             std::vector<fhir::Issue>& issues) {
-    return AllergyReader(chart, vocabulary, asOf).read(issues);
+void readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+                   FactSet& unrecognisable) {
+    AllergyReader(chart, vocabulary, facts, unrecognisable).read();
 }
 
 }  // namespace mapping

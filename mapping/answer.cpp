@@ -496,7 +496,7 @@ private:
             if (!isDecided(evidence.basis)) continue;
             const bool stays = evidence.fact->kind == Kind::finding && evidence.positive == true;
             if (!evidence.isRecord && evidence.fact->freshFor) continue;  // by the day of the result
-            if (!evidence.fact->freshFor && stays && evidence.fact->index < facts_.facts.size()) continue;
+            if (!evidence.fact->freshFor && stays && evidence.fact->index < facts_.size()) continue;
             const auto& time = evidence.issued;
             if (!time || time->firstDay() >= facts_.asOf - evidence.fact->freshFor.value_or(answersHoldFor)) continue;
             evidence.stale = true;

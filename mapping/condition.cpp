@@ -29,8 +29,8 @@ State stateOf(const fhir::Condition& condition, fhir::Date asOf) {
 }
 
 /// What a report concludes is shown beside the Conditions and decides nothing: a diagnosis is a Condition (ruling 2).
-void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                     ConditionReading& reading) {
+void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts) {
+    const fhir::Date asOf = facts.asOf;
     std::vector<Match> matches;
     for (const fhir::DiagnosticReport& report : chart.diagnosticReport) {
         const bool isFinal = report.status == "final" || report.status == "amended" || report.status == "corrected" ||
@@ -60,7 +60,7 @@ void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhi
                     evidence.positive = true;
                     evidence.basis = Basis::unconfirmed;
                     evidence.detail = "concluded in a report, not recorded as a Condition";
-                    reading.conditions[match.fact].push_back(std::move(evidence));
+                    facts.own(match.fact).conditions.push_back(std::move(evidence));
                 }
             }
         }
@@ -69,13 +69,9 @@ void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhi
 
 }  // namespace
 
-ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                                std::vector<fhir::Issue>& issues) {
-    ConditionReading reading;
-    const std::size_t factCount = vocabulary.facts().size();
-    reading.conditions.resize(factCount);
-    reading.unrecognisable.resize(factCount, false);
-
+void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+                    FactSet& unrecognisable) {
+    const fhir::Date asOf = facts.asOf;
     const FactDefinition* relapse = vocabulary.find("relapse");
     std::vector<Match> matches;
     std::vector<std::string_view> displays;  // of the coding that each match comes from
@@ -108,11 +104,7 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
                 inRemission = inRemission || vocabulary.saysInRemission(*system, coding.code);
             }
         }
-        for (const std::size_t index : vocabulary.factsFrom("Condition")) {
-            if (reading.unrecognisable[index]) continue;
-            const FactDefinition& fact = vocabulary.facts()[index];
-            if (!fact.recognises(systems) && !means(matches, fact)) reading.unrecognisable[index] = true;
-        }
+        unrecognisable |= vocabulary.unrecognisable("Condition", systems, matches);
 
         const bool statesRelapse =
             condition.clinicalStatus == ClinicalStatus::relapse ||
@@ -176,13 +168,12 @@ ConditionReading readConditions(const fhir::Chart& chart, const Vocabulary& voca
                 // Ruling 17: a treatment that nothing proves is a question once the disease is there.
                 evidence.maybeTreated = !condition.abated;
             }
-            reading.conditions[match.fact].push_back(std::move(evidence));
+            facts.own(match.fact).conditions.push_back(std::move(evidence));
         }
     }
-    readConclusions(chart, vocabulary, asOf, reading);
+    readConclusions(chart, vocabulary, facts);
     if (future > 0)
-        issues.push_back({"", std::to_string(future) + " Condition(s) dated after " + asOf.text() + " not used"});
-    return reading;
+        facts.issues.push_back({"", std::to_string(future) + " Condition(s) dated after " + asOf.text() + " not used"});
 }
 
 }  // namespace mapping

@@ -51,87 +51,93 @@ public:
 
     void derive() {
         for (const std::size_t index : vocabulary_.derived()) {
-            Fact& fact = facts_.facts[index];
-            switch (fact.definition->derivation) {
+            switch (vocabulary_.facts()[index].derivation) {
                 case Derivation::age:
-                    age(fact, false);
+                    age(index, false);
                     break;
                 case Derivation::ageInMonths:
-                    age(fact, true);
+                    age(index, true);
                     break;
                 default:
                     break;
             }
         }
         for (const std::size_t index : vocabulary_.derived()) {
-            Fact& fact = facts_.facts[index];
-            switch (fact.definition->derivation) {
+            switch (vocabulary_.facts()[index].derivation) {
                 case Derivation::childbearing:
-                    childbearing(fact);
+                    childbearing(index);
                     break;
                 case Derivation::cockcroftGault:
-                    clearance(fact);
-                    break;
-                case Derivation::oxygen:
-                case Derivation::oxygenRoomAir:
-                    oxygen(fact);
+                    clearance(facts_.own(index));
                     break;
                 case Derivation::relapse:
-                    relapse(fact);
+                    relapse(index);
                     break;
                 case Derivation::pregnancy:
-                    pregnancy(fact);
-                    break;
-                case Derivation::nyha:
-                    // Heart failure without a class: an unproven qualifier is a question once the condition is there.
-                    for (Evidence& condition : fact.conditions) {
-                        if (condition.review && condition.detail != notConfirmed) condition.basis = Basis::asked;
-                    }
-                    break;
-                case Derivation::concurrentDrugs:
-                    concurrentDrugs(fact);
-                    break;
-                case Derivation::negativeTest:
-                    for (auto* results : {&fact.results, &fact.positives}) {
-                        for (Evidence& result : *results) {
-                            if (result.positive) result.positive = !*result.positive;
-                        }
-                    }
+                    pregnancy(facts_.own(index));
                     break;
                 default:
+                    if (facts_.isOwn(index)) complete(facts_.own(index));
                     break;
             }
         }
         tLineage();
         // These read what the ones above have completed.
         for (const std::size_t index : vocabulary_.derived()) {
-            Fact& fact = facts_.facts[index];
-            switch (fact.definition->derivation) {
+            switch (vocabulary_.facts()[index].derivation) {
                 case Derivation::methodOf:
-                    methodOf(fact);
+                    methodOf(index);
                     break;
                 case Derivation::remission:
-                    remission(fact);
+                    remission(index);
                     break;
                 case Derivation::knownInfection:
-                    knownInfection(fact);
+                    knownInfection(index);
                     break;
                 default:
                     break;
             }
         }
         for (const std::size_t index : vocabulary_.derived()) {
-            Fact& fact = facts_.facts[index];
-            if (fact.definition->derivation == Derivation::relapseCount) relapseCount(fact);
-            if (fact.definition->derivation == Derivation::monthsFromRemissionToRelapse) monthsToRelapse(fact);
-            if (fact.definition->confirmedBy) confirmedBy(fact);
+            const FactDefinition& definition = vocabulary_.facts()[index];
+            if (definition.derivation == Derivation::relapseCount) relapseCount(index);
+            if (definition.derivation == Derivation::monthsFromRemissionToRelapse) monthsToRelapse(index);
+            if (definition.confirmedBy) confirmedBy(index);
         }
     }
 
 private:
-    Fact* named(std::string_view name) {
+    /// Completes a fact about which the chart itself says something.
+    void complete(Fact& fact) {
+        switch (fact.definition->derivation) {
+            case Derivation::oxygen:
+            case Derivation::oxygenRoomAir:
+                oxygen(fact);
+                break;
+            case Derivation::nyha:
+                // Heart failure without a class: an unproven qualifier is a question once the condition is there.
+                for (Evidence& condition : fact.conditions) {
+                    if (condition.review && condition.detail != notConfirmed) condition.basis = Basis::asked;
+                }
+                break;
+            case Derivation::concurrentDrugs:
+                concurrentDrugs(fact);
+                break;
+            case Derivation::negativeTest:
+                for (auto* results : {&fact.results, &fact.positives}) {
+                    for (Evidence& result : *results) {
+                        if (result.positive) result.positive = !*result.positive;
+                    }
+                }
+                break;
+            default:
+                break;
+        }
+    }
+
+    const Fact* named(std::string_view name) const {
         const FactDefinition* definition = vocabulary_.find(name);
-        return definition == nullptr ? nullptr : &facts_.facts[definition->index];
+        return definition == nullptr ? nullptr : &facts_[definition->index];
     }
 
     Evidence derived(const Fact& fact) const {
@@ -155,9 +161,10 @@ private:
         return fact->results.front().value;
     }
 
-    void age(Fact& fact, bool inMonths) {
+    void age(std::size_t index, bool inMonths) {
         const auto& birthDate = chart_.patient.birthDate;
         if (!birthDate) return;
+        Fact& fact = facts_.own(index);
         Evidence evidence = derived(fact);
         evidence.resourceType = "Patient";
         evidence.id = chart_.patient.id;
@@ -215,9 +222,10 @@ private:
         fact.results = {std::move(evidence)};
     }
 
-    void childbearing(Fact& fact) {
+    void childbearing(std::size_t index) {
         const auto ofAge = ofChildbearingAge();
         if (!ofAge) return;
+        Fact& fact = facts_.own(index);
         Evidence evidence = derived(fact);
         evidence.positive = ofAge;
         evidence.detail = chart_.patient.gender == "male" ? "male"
@@ -369,15 +377,16 @@ private:
         }
     }
 
-    void methodOf(Fact& fact) {
-        const Fact& base = facts_.facts[fact.definition->from.front()];
-        fact.results.clear();
+    void methodOf(std::size_t index) {
+        const Fact& base = facts_[vocabulary_.facts()[index].from.front()];
+        facts_.setAbsent(index, Basis::asked);
+        if (facts_.isOwn(index)) facts_.own(index).results.clear();
         std::set<std::string_view> methods;
         for (const Evidence& result : base.results) methods.insert(result.method);
-        fact.absent = Basis::asked;
         if (methods.size() != 1 || methods.begin()->empty()) return;
         const Evidence& result = base.results.front();
         if (!isDecided(result.basis)) return;
+        Fact& fact = facts_.own(index);
         Evidence evidence = result;
         evidence.fact = fact.definition;
         evidence.coded = result.method;
@@ -388,10 +397,15 @@ private:
 
     /// Ruling 2: codes without a lineage are of the lineage that another coding or Condition states.
     void tLineage() {
-        Fact* leukemia = named("tLymphoblasticLeukemia");
-        Fact* lymphoma = named("tLymphoblasticLymphoma");
+        const FactDefinition* const ofLeukemia = vocabulary_.find("tLymphoblasticLeukemia");
+        const FactDefinition* const ofLymphoma = vocabulary_.find("tLymphoblasticLymphoma");
         const Fact* bLineage = named("bLymphoblasticLeukemia");
-        if (leukemia == nullptr || lymphoma == nullptr || bLineage == nullptr) return;
+        if (ofLeukemia == nullptr || ofLymphoma == nullptr || bLineage == nullptr) return;
+        if (facts_[ofLeukemia->index].conditions.empty() && facts_[ofLymphoma->index].conditions.empty() &&
+            bLineage->conditions.empty())
+            return;
+        Fact* const leukemia = &facts_.own(ofLeukemia->index);
+        Fact* const lymphoma = &facts_.own(ofLymphoma->index);
         const auto states = [](const Fact& fact) {
             return std::any_of(fact.conditions.begin(), fact.conditions.end(),
                                [](const Evidence& condition) { return isDecided(condition.basis); });
@@ -458,9 +472,10 @@ private:
         return indices;
     }
 
-    void relapse(Fact& fact) {
+    void relapse(std::size_t index) {
         const Fact* malignancy = named("hematologicMalignancy");
-        if (malignancy == nullptr) return;
+        if (malignancy == nullptr || malignancy->conditions.empty()) return;
+        Fact& fact = facts_.own(index);
         const std::set<std::size_t> known = resourcesOf(fact);
         for (const Evidence& condition : malignancy->conditions) {
             if (!condition.relapse || known.contains(condition.resourceIndex)) continue;
@@ -474,10 +489,12 @@ private:
         }
     }
 
-    void remission(Fact& fact) {
+    void remission(std::size_t index) {
         const Fact* malignancy = named("hematologicMalignancy");
         const Fact* relapse = named("relapse");
         if (malignancy == nullptr || relapse == nullptr) return;
+        if (facts_[index].conditions.empty() && malignancy->conditions.empty() && relapse->conditions.empty()) return;
+        Fact& fact = facts_.own(index);
         const std::set<std::size_t> known = resourcesOf(fact);
         for (const Evidence& condition : malignancy->conditions) {
             if (condition.state != State::remission || known.contains(condition.resourceIndex)) continue;
@@ -536,12 +553,13 @@ private:
         return relapses;
     }
 
-    void relapseCount(Fact& fact) {
+    void relapseCount(std::size_t index) {
         const Fact* relapse = named("relapse");
         if (relapse == nullptr) return;
         const bool any = std::any_of(relapse->conditions.begin(), relapse->conditions.end(),
                                      [](const Evidence& condition) { return isDecided(condition.basis); });
         if (!any) return;
+        Fact& fact = facts_.own(index);
         const std::size_t dated = datedRelapses().size();
         Evidence evidence = derived(fact);
         const std::size_t count = std::max<std::size_t>(dated, 1);
@@ -554,7 +572,7 @@ private:
         fact.results = {std::move(evidence)};
     }
 
-    void monthsToRelapse(Fact& fact) {
+    void monthsToRelapse(std::size_t index) {
         const Fact* remission = named("completeRemission");
         const auto relapses = datedRelapses();
         if (remission == nullptr || relapses.empty() || !relapses.back().date.isOneDay()) return;
@@ -578,6 +596,7 @@ private:
         const fhir::Date from = last->date->firstDay();
         const fhir::Date to = relapse.date.firstDay();
         const int months = fhir::completedMonths(from, to);
+        Fact& fact = facts_.own(index);
         Evidence evidence = derived(fact);
         if (fhir::addMonths(from, months) == to) {
             setValue(evidence, Interval::point(months));
@@ -593,11 +612,17 @@ private:
 
     /// A known infection: a diagnosis or a positive test. A newer negative test of the virus itself ends it, where the
     /// vocabulary knows a test that only suspects it.
-    void knownInfection(Fact& fact) {
-        const bool virusDecides = !fact.definition->suspectedBy.empty();
+    void knownInfection(std::size_t index) {
+        const FactDefinition& definition = vocabulary_.facts()[index];
+        const bool virusDecides = !definition.suspectedBy.empty();
+        const auto hasResults = [&](std::size_t other) { return !facts_[other].results.empty(); };
+        if (!facts_.isOwn(index) && std::none_of(definition.from.begin(), definition.from.end(), hasResults) &&
+            std::none_of(definition.suspectedBy.begin(), definition.suspectedBy.end(), hasResults))
+            return;
+        Fact& fact = facts_.own(index);
         const auto take = [&](const std::vector<std::size_t>& facts, bool suspects) {
-            for (const std::size_t index : facts) {
-                for (const Evidence& result : facts_.facts[index].results) {
+            for (const std::size_t other : facts) {
+                for (const Evidence& result : facts_[other].results) {
                     Evidence evidence = result;
                     evidence.fact = fact.definition;
                     if (!suspects) evidence.stale = false;
@@ -628,9 +653,10 @@ private:
         }
     }
 
-    void confirmedBy(Fact& fact) {
-        for (const Evidence& condition : facts_.facts[*fact.definition->confirmedBy].conditions) {
+    void confirmedBy(std::size_t index) {
+        for (const Evidence& condition : facts_[*vocabulary_.facts()[index].confirmedBy].conditions) {
             if (!isDecided(condition.basis)) continue;
+            Fact& fact = facts_.own(index);
             fact.conditions.push_back(condition);
             fact.conditions.back().fact = fact.definition;
         }

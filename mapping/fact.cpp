@@ -31,52 +31,28 @@ std::string Evidence::source() const {
 
 namespace {
 
-/// The resource types that charts are read from. Every other type is not covered, whatever the caller declares.
-bool isRead(std::string_view type) {
-    return type == "Patient" || type == "Observation" || type == "Condition" || type == "AllergyIntolerance" ||
-           type == "DiagnosticReport" || fhir::isActivity(type);
-}
-
-/// Whether results are not in resources of the type itself: DiagnosticReports carry Observations, and those hold them.
-bool holdsNoResults(std::string_view type) {
-    return type == "Patient" || type == "DiagnosticReport";
-}
-
-/// Whether a source of a fact would have to be read completely, and was not.
-bool isUncovered(std::string_view type, fhir::Covered covered) {
-    return !holdsNoResults(type) && (covered != fhir::Covered::completely || !isRead(type));
-}
-
-/// What of the sources of a fact was read.
-struct SourcesRead {
-    bool isKnown = false;
-    bool isMissing = false;     ///< one of them was asked for in vain, or in part
-    bool isUncovered = false;   ///< one of them was not read completely
-    bool conditions = false;    ///< Conditions are among them
-    bool observations = false;  ///< Observations are
+/// What it means that a chart says nothing about facts that come from the same sources, by what it may mean: alone, and
+/// beside something that could not be recognised and may be one of them.
+struct Meanings {
+    using ByAbsence = std::array<Basis, 3>;
+    ByAbsence ofSilence{};
+    ByAbsence ofSilenceBesideUnknown{};
 };
 
-SourcesRead sourcesRead(const FactDefinition& fact, const fhir::Coverage& coverage) {
+/// Source: rulings 4, 14, 15, 16.
+Meanings meaningsOf(const SourceSet& set, const fhir::Coverage& coverage) {
     using fhir::Covered;
-    SourcesRead result{true};
-    for (const std::string& type : fact.sources) {
-        result.conditions = result.conditions || type == "Condition";
-        result.observations = result.observations || type == "Observation";
-        if (holdsNoResults(type)) continue;
-        const Covered covered = coverage.of(type, fact.group);
-        result.isUncovered = result.isUncovered || isUncovered(type, covered);
-        result.isMissing = result.isMissing || covered == Covered::notRead || covered == Covered::partly;
+    bool isMissing = false;           // one of the sources was asked for in vain, or in part
+    bool isUncovered = set.isUnread;  // one of them was not read completely
+    for (const std::string& type : set.types) {
+        const Covered covered = coverage.of(type, set.group);
+        isMissing = isMissing || covered == Covered::notRead || covered == Covered::partly;
+        isUncovered = isUncovered || covered != Covered::completely;
     }
-    return result;
-}
-
-/// What it means that a chart says nothing about a fact. Source: rulings 4, 14, 15, 16.
-Basis silence(const FactDefinition& fact, const SourcesRead& sources, bool unrecognisable) {
-    if (!fact.recognisable()) return Basis::asked;
-    if (fact.test) return sources.isMissing ? Basis::notCovered : Basis::missing;
-    if (!fact.absentMeansNo) return Basis::asked;
-    if (sources.isUncovered) return Basis::notCovered;
-    return unrecognisable ? Basis::asked : Basis::noneOnFile;
+    const Basis ofTest = isMissing ? Basis::notCovered : Basis::missing;
+    // In the order of Absence: asked, missing, no.
+    return {{Basis::asked, ofTest, isUncovered ? Basis::notCovered : Basis::noneOnFile},
+            {Basis::asked, ofTest, isUncovered ? Basis::notCovered : Basis::asked}};
 }
 
 bool carriesNoCode(const fhir::ObservationOutline& observation) {
@@ -119,74 +95,98 @@ void sortRecords(std::vector<Evidence>& records) {
 
 }  // namespace
 
+Facts::Facts(const Vocabulary& vocabulary)
+    : vocabulary_(&vocabulary), facts_(vocabulary.facts().size()) {
+    const Fact* const silent = vocabulary.silent(Basis::missing);
+    for (std::size_t i = 0; i < facts_.size(); ++i) facts_[i] = silent + i;
+}
+
+Fact& Facts::own(std::size_t index) {
+    if (isOwn(index)) return own_[static_cast<std::size_t>(facts_[index] - own_.data())];
+    if (own_.empty()) own_.reserve(facts_.size());
+    Fact& fact = own_.emplace_back();
+    fact.definition = facts_[index]->definition;
+    fact.absent = facts_[index]->absent;
+    facts_[index] = &fact;
+    isOwn_.set(index);
+    return fact;
+}
+
+void Facts::setAbsent(std::size_t index, Basis absent) {
+    if (isOwn(index)) {
+        own(index).absent = absent;
+    } else {
+        facts_[index] = vocabulary_->silent(absent) + index;
+    }
+}
+
+namespace {
+
+/// Chooses the results of a fact that count among all of them.
+void selectResults(Fact& fact, fhir::Date asOf) {
+    const FactDefinition& definition = *fact.definition;
+    const auto isPositive = [](const Evidence& result) {
+        return isDecided(result.basis) && result.positive == true && result.date;
+    };
+    if (fact.results.size() == 1 && definition.methods.empty() && isDecided(fact.results.front().basis)) {
+        // The usual case: chosen as it is.
+        if (isPositive(fact.results.front())) fact.positives.push_back(fact.results.front());
+        markStale(fact.results, asOf);
+        return;
+    }
+    const std::vector<Evidence> all = std::move(fact.results);
+    fact.results = selectNewest(all);
+    std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
+    fact.shown = newerUnused(all, fact.results);
+    if (definition.positiveStays) keepPositive(fact.results, all);
+    markStale(fact.results, asOf);
+    for (const Method& method : definition.methods) {
+        std::vector<Evidence> byThis = selectNewest(all, &method);
+        std::erase_if(byThis, [](const Evidence& result) { return result.basis == Basis::missing; });
+        markStale(byThis, asOf);
+        std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));
+    }
+    for (const Evidence& result : all) {
+        if (isPositive(result)) fact.positives.push_back(result);
+    }
+}
+
+}  // namespace
+
 Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf) {
-    Facts facts;
+    Facts facts(vocabulary);
     facts.asOf = asOf;
     facts.deceased = chart.patient.deceased &&
                      (!chart.patient.deceasedDateTime || chart.patient.deceasedDateTime->firstDay() <= asOf);
     facts.issues = chart.issues;
-    std::vector<std::vector<Evidence>> observations =
-        readObservations(chart, vocabulary, asOf, facts.issues, Results::unlessOutdated);
-    ConditionReading conditions = readConditions(chart, vocabulary, asOf, facts.issues);
-    ActivityReading activities = readActivities(chart, vocabulary, asOf, facts.issues);
-    AllergyReading allergies = readAllergies(chart, vocabulary, asOf, facts.issues);
+    FactSet unrecognisable;
+    readObservations(chart, vocabulary, facts, Results::unlessOutdated);
+    readConditions(chart, vocabulary, facts, unrecognisable);
+    readActivities(chart, vocabulary, facts, unrecognisable);
+    readAllergies(chart, vocabulary, facts, unrecognisable);
     const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
 
-    std::vector<SourcesRead> sourceSets(vocabulary.sourceSets());
-    facts.facts.resize(vocabulary.facts().size());
-    for (const FactDefinition& definition : vocabulary.facts()) {
-        Fact& fact = facts.facts[definition.index];
-        fact.definition = &definition;
-        std::vector<Evidence>& all = observations[definition.index];
-        SourcesRead& sources = sourceSets[definition.sourceSet];
-        if (!sources.isKnown) sources = sourcesRead(definition, chart.coverage);
-        fact.absent =
-            silence(definition, sources,
-                    activities.unrecognisable[definition.index] || allergies.unrecognisable[definition.index] ||
-                        (conditions.unrecognisable[definition.index] && sources.conditions) ||
-                        (observationWithoutCode && sources.observations));
-        for (auto* further : {&conditions.conditions[definition.index], &activities.activities[definition.index],
-                              &allergies.allergies[definition.index]}) {
-            if (further->empty()) continue;
-            if (fact.conditions.empty()) {
-                fact.conditions = std::move(*further);
-            } else {
-                std::move(further->begin(), further->end(), std::back_inserter(fact.conditions));
-            }
-        }
+    std::vector<Meanings> meanings;
+    meanings.reserve(vocabulary.sourceSets().size());
+    for (const SourceSet& set : vocabulary.sourceSets()) {
+        Meanings& ofSet = meanings.emplace_back(meaningsOf(set, chart.coverage));
+        if (observationWithoutCode && set.observations) ofSet.ofSilence = ofSet.ofSilenceBesideUnknown;
+    }
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+        const Silence& silence = vocabulary.silences()[i];
+        const Meanings& ofSet = meanings[silence.sourceSet];
+        const auto& absent = unrecognisable[i] ? ofSet.ofSilenceBesideUnknown : ofSet.ofSilence;
+        facts.setAbsent(i, absent[static_cast<std::size_t>(silence.mayMean)]);
+    }
+    for (Fact& fact : facts.own()) {
         if (fact.conditions.size() > 1) sortRecords(fact.conditions);
-        if (all.empty()) continue;
-
-        const auto isPositive = [](const Evidence& result) {
-            return isDecided(result.basis) && result.positive == true && result.date;
-        };
-        if (all.size() == 1 && definition.methods.empty() && isDecided(all.front().basis)) {
-            // The usual case: chosen as it is, and not copied.
-            if (isPositive(all.front())) fact.positives.push_back(all.front());
-            fact.results = std::move(all);
-            markStale(fact.results, asOf);
-            continue;
-        }
-        fact.results = selectNewest(all);
-        std::erase_if(fact.results, [](const Evidence& result) { return result.basis == Basis::missing; });
-        fact.shown = newerUnused(all, fact.results);
-        if (definition.positiveStays) keepPositive(fact.results, all);
-        markStale(fact.results, asOf);
-        for (const Method& method : definition.methods) {
-            std::vector<Evidence> byThis = selectNewest(all, &method);
-            std::erase_if(byThis, [](const Evidence& result) { return result.basis == Basis::missing; });
-            markStale(byThis, asOf);
-            std::move(byThis.begin(), byThis.end(), std::back_inserter(fact.byMethod));
-        }
-        for (const Evidence& result : all) {
-            if (isPositive(result)) fact.positives.push_back(result);
-        }
+        if (!fact.results.empty()) selectResults(fact, asOf);
     }
     derive(facts, chart, vocabulary);
     readAnswers(facts, chart, vocabulary);
-    facts.speaking.resize(facts.facts.size() / 64 + 1);
-    for (std::size_t i = 0; i < facts.facts.size(); ++i) {
-        if (!facts.facts[i].isSilent()) facts.speaking[i / 64] |= std::uint64_t{1} << (i % 64);
+    FactSet& speaking = facts.speaking.emplace();
+    for (const Fact& fact : facts.own()) {
+        if (!fact.isSilent()) speaking.set(fact.definition->index);
     }
     fhir::limitIssues(facts.issues);
     return facts;
@@ -195,7 +195,8 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 std::vector<std::string_view> uncoveredSources(const FactDefinition& fact, const fhir::Coverage& coverage) {
     std::vector<std::string_view> uncovered;
     for (const std::string& type : fact.sources) {
-        if (isUncovered(type, coverage.of(type, fact.group))) uncovered.push_back(type);
+        if (holdsNoResults(type)) continue;
+        if (!isRead(type) || coverage.of(type, fact.group) != fhir::Covered::completely) uncovered.push_back(type);
     }
     return uncovered;
 }

@@ -140,15 +140,36 @@ struct Answer {
     std::vector<Evidence> evidence;                  ///< one, or those of the same time that disagree
 };
 
-/// The facts of one chart on one day, one for each definition of the vocabulary and in its order.
-struct Facts {
-    std::vector<Fact> facts;
+/// The facts of one chart on one day, one for each definition of the vocabulary and in its order. Charts say nothing
+/// about most of them: those are the same for every chart, and are kept with the vocabulary.
+class Facts {
+public:
+    Facts() = default;  ///< of no vocabulary
+    /// Nothing is on file about any of them. The vocabulary must outlive the facts.
+    explicit Facts(const Vocabulary& vocabulary);
+
+    std::size_t size() const { return facts_.size(); }
+    const Fact& operator[](std::size_t index) const { return *facts_[index]; }
+    auto begin() const { return Iterator{facts_.data()}; }
+    auto end() const { return Iterator{facts_.data() + facts_.size()}; }
+
+    /// The fact as one of this chart's own, to be written to; a reference that was had before may be to another one.
+    Fact& own(std::size_t index);
+    bool isOwn(std::size_t index) const { return isOwn_[index]; }
+    /// Those of this chart's own, in the order in which they became so.
+    std::vector<Fact>& own() { return own_; }
+    const std::vector<Fact>& own() const { return own_; }
+
+    /// What it means when nothing is on file about a fact.
+    void setAbsent(std::size_t index, Basis absent);
+
+    /// Lets a fact be one that is kept elsewhere, and outlives this or the next call for the same fact.
+    void borrow(std::size_t index, const Fact& fact) { facts_[index] = &fact; }
+
     std::vector<fhir::Issue> issues;
     fhir::Date asOf;
     bool deceased = false;
-    /// A bit for each fact, in the order of the vocabulary: whether something is on file about it, of use or not. Empty
-    /// when nobody looked.
-    std::vector<std::uint64_t> speaking;
+    std::optional<FactSet> speaking;  ///< those about which something is on file, of use or not, when somebody looked
     /// What people answered in screening forms, one for each definition of the vocabulary; those without an answer have
     /// no definition. Empty when nobody answered. Kept apart: an answer never overrides what is recorded silently.
     std::vector<Fact> attested;
@@ -159,7 +180,21 @@ struct Facts {
         return index < attested.size() && attested[index].definition != nullptr ? &attested[index] : nullptr;
     }
 
-    const Fact& operator[](std::size_t index) const { return facts[index]; }
+private:
+    struct Iterator {
+        const Fact* const* at;
+        const Fact& operator*() const { return **at; }
+        Iterator& operator++() {
+            ++at;
+            return *this;
+        }
+        bool operator==(const Iterator&) const = default;
+    };
+
+    const Vocabulary* vocabulary_ = nullptr;
+    std::vector<const Fact*> facts_;
+    std::vector<Fact> own_;  ///< never has to grow
+    FactSet isOwn_;
 };
 
 /// Reads every fact of the vocabulary from the chart, as of that day. What is dated later is not used.

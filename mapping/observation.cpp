@@ -151,18 +151,15 @@ std::optional<Numbers> readNumbers(std::string_view text) {
 /// Reads the results of one chart.
 class ObservationReader {
 public:
-    ObservationReader(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Date asOf,
-                      std::vector<fhir::Issue>& issues, Results wanted)
+    ObservationReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, Results wanted)
         : chart_(chart),
           vocabulary_(vocabulary),
-          asOf_(asOf),
+          facts_(facts),
+          asOf_(facts.asOf),
           wanted_(wanted),
-          issues_(issues),
-          results_(vocabulary.facts().size()),
-          decidedAt_(results_.size(), std::numeric_limits<std::int64_t>::min()),
-          units_(results_.size()) {}
+          seenAt_(vocabulary.facts().size()) {}
 
-    std::vector<std::vector<Evidence>> read() {
+    void read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
         lookUpCodes();
         for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
@@ -193,15 +190,30 @@ public:
             if (!isLeftOut) this->read(index);
         }
         std::stable_sort(reports_.begin(), reports_.end(), Report::isBefore);
-        for (Report& report : reports_) issues_.push_back(std::move(report.issue));
-        for (std::vector<Evidence>& results : results_) putInOrder(results);
+        for (Report& report : reports_) facts_.issues.push_back(std::move(report.issue));
+        for (Fact& fact : facts_.own()) putInOrder(fact.results);
         if (future > 0)
-            issues_.push_back(
+            facts_.issues.push_back(
                 {"", std::to_string(future) + " Observation(s) dated after " + asOf_.text() + " not used"});
-        return std::move(results_);
     }
 
 private:
+    struct KnownUnit {
+        bool isKnown = false;
+        std::string_view code;
+        std::string_view text;
+        const Unit* unit = nullptr;
+    };
+    /// A fact of which Observations speak.
+    struct Seen {
+        const FactDefinition* fact = nullptr;
+        std::size_t count = 0;   ///< of the Observations
+        std::size_t dated = 0;   ///< of those with a date that may be the newest result
+        std::size_t latest = 0;  ///< the newest of these
+        std::int64_t decidedAt = std::numeric_limits<std::int64_t>::min();  ///< when the newest that decides begins
+        KnownUnit unit;                                                     ///< the last one
+    };
+
     /// Whether a result counts, may still change, or is none.
     enum class Status : std::uint8_t { other, preliminary, final };
 
@@ -264,6 +276,15 @@ private:
         }
     }
 
+    Seen& seen(std::size_t fact) {
+        std::uint16_t& at = seenAt_[fact];
+        if (at == 0) {
+            seen_.emplace_back().fact = &vocabulary_.facts()[fact];
+            at = static_cast<std::uint16_t>(seen_.size());
+        }
+        return seen_[at - 1U];
+    }
+
     /// What the codes of an Observation mean.
     std::span<const Match> matchesOf(std::size_t index) const {
         return {codeMatches_.data() + ranges_[index].begin, ranges_[index].count};
@@ -272,14 +293,13 @@ private:
     /// Room for what the codes of the Observations mean: Evidence is large to move.
     void reserve(const std::vector<std::size_t>& read) {
         isRead_.resize(chart_.observation.size(), false);
-        std::vector<std::size_t> counts(results_.size(), 0);
         for (const std::size_t index : read) {
-            for (const Match& match : matchesOf(index)) ++counts[match.fact];
+            for (const Match& match : matchesOf(index)) ++seen(match.fact).count;
         }
-        for (std::size_t i = 0; i < counts.size(); ++i) {
+        for (const Seen& each : seen_) {
             constexpr std::size_t usual = 2;
-            const bool newestCounts = wanted_ == Results::unlessOutdated && onlyNewestCounts(vocabulary_.facts()[i]);
-            if (counts[i] > 0) results_[i].reserve(newestCounts ? std::min(counts[i], usual) : counts[i]);
+            const bool newestCounts = wanted_ == Results::unlessOutdated && onlyNewestCounts(*each.fact);
+            facts_.own(each.fact->index).results.reserve(newestCounts ? std::min(each.count, usual) : each.count);
         }
     }
 
@@ -295,23 +315,21 @@ private:
 
     /// Those that are the newest of such a fact.
     std::vector<std::size_t> newest(const std::vector<std::size_t>& read) {
-        constexpr std::size_t none = ~std::size_t{0};
-        std::vector<std::size_t> counts(results_.size(), 0);
-        std::vector<std::size_t> latest(results_.size(), none);
         for (const std::size_t index : read) {
             const fhir::ObservationOutline& outline = chart_.observation[index];
             const auto& date = dateOf(outline);
             if (!date || status_[index] != Status::final) continue;
             for (const Match& match : matchesOf(index)) {
                 if (match.role != Role::accept || !onlyNewestCounts(vocabulary_.facts()[match.fact])) continue;
-                std::size_t& known = latest[match.fact];
-                ++counts[match.fact];
-                if (known == none || dateOf(chart_.observation[known])->first < date->first) known = index;
+                Seen& known = seen(match.fact);
+                if (known.dated == 0 || dateOf(chart_.observation[known.latest])->first < date->first)
+                    known.latest = index;
+                ++known.dated;
             }
         }
         std::vector<std::size_t> result;
-        for (std::size_t fact = 0; fact < latest.size(); ++fact) {
-            if (counts[fact] > 1) result.push_back(latest[fact]);
+        for (const Seen& each : seen_) {
+            if (each.dated > 1) result.push_back(each.latest);
         }
         std::sort(result.begin(), result.end());
         result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -327,7 +345,7 @@ private:
         std::optional<fhir::Quantity> quantity;
         for (const Match& match : matchesOf(index)) {
             if (!says(match)) continue;
-            if (date->last >= decidedAt_[match.fact]) return false;
+            if (date->last >= seen(match.fact).decidedAt) return false;
             if (!quantity) quantity = outline.quantity();
             if (quantity->value.empty() || unitOf(*quantity, vocabulary_.facts()[match.fact]) == nullptr) return false;
         }
@@ -336,7 +354,7 @@ private:
 
     /// The unit of a quantity. Results of one fact mostly have the same.
     const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact) {
-        KnownUnit& known = units_[fact.index];
+        KnownUnit& known = seen(fact.index).unit;
         const bool isSame = known.isKnown && known.code == quantity.code && known.text == quantity.unit;
         if (!isSame) known = {true, quantity.code, quantity.unit, mapping::unitOf(quantity, fact, vocabulary_)};
         return known.unit;
@@ -389,10 +407,11 @@ private:
             if (component == nullptr && result.value.kind == fhir::ObservationValue::Kind::none &&
                 !observation.component.empty() && result.interpretation.empty())
                 continue;
-            Evidence& evidence = results_[match.fact].emplace_back();
+            Evidence& evidence = facts_.own(match.fact).results.emplace_back();
             read(evidence, observation, result, fact, match);
-            if (isDecided(evidence.basis) && onlyNewestCounts(fact))
-                decidedAt_[match.fact] = std::max(decidedAt_[match.fact], evidence.date->first);
+            if (!isDecided(evidence.basis) || !onlyNewestCounts(fact)) continue;
+            Seen& known = seen(match.fact);
+            known.decidedAt = std::max(known.decidedAt, evidence.date->first);
         }
     }
 
@@ -1013,10 +1032,9 @@ private:
 
     const fhir::Chart& chart_;
     const Vocabulary& vocabulary_;
+    Facts& facts_;
     fhir::Date asOf_;
     Results wanted_;
-    std::vector<fhir::Issue>& issues_;
-    std::vector<std::vector<Evidence>> results_;
     std::vector<Match> codeMatches_;  ///< of the codes of all Observations
     struct Range {
         std::size_t begin = 0;
@@ -1026,14 +1044,8 @@ private:
     std::vector<Range> ranges_;   ///< which of those are an Observation's
     std::vector<Match> matches_;
     std::vector<bool> isRead_;             ///< which Observations were read
-    std::vector<std::int64_t> decidedAt_;  ///< by fact, when the newest result that decides begins
-    struct KnownUnit {
-        bool isKnown = false;
-        std::string_view code;
-        std::string_view text;
-        const Unit* unit = nullptr;
-    };
-    std::vector<KnownUnit> units_;  ///< by fact, the last one
+    std::vector<std::uint16_t> seenAt_;  ///< by fact, where it is in seen_, counted from 1
+    std::vector<Seen> seen_;
     /// What there is to say of an Observation.
     struct Report {
         std::size_t index;
@@ -1059,9 +1071,8 @@ Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, con
     return measured(quantity, fact, unitOf(quantity, fact, vocabulary));
 }
 
-std::vector<std::vector<Evidence>> readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary,
-                                                    fhir::Date asOf, std::vector<fhir::Issue>& issues, Results wanted) {
-    return ObservationReader(chart, vocabulary, asOf, issues, wanted).read();
+void readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, Results wanted) {
+    ObservationReader(chart, vocabulary, facts, wanted).read();
 }
 
 namespace {

@@ -263,6 +263,7 @@ private:
 
 void Vocabulary::readOverlay(std::string_view file, Value root, std::vector<Problem>& problems) {
     OverlayReader(file, *this, problems).read(root);
+    prepare();
 }
 
 }  // namespace mapping

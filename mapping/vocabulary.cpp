@@ -6,6 +6,10 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <stdexcept>
+
+#include "fhir/resource_type.h"
+#include "mapping/fact.h"
 
 namespace mapping {
 
@@ -17,15 +21,13 @@ const Method* FactDefinition::method(std::string_view wanted) const {
     return found == methods.end() ? nullptr : &*found;
 }
 
-bool means(const std::vector<Match>& matches, const FactDefinition& fact) {
-    return std::any_of(matches.begin(), matches.end(),
-                       [&](const Match& match) { return match.fact == fact.index && match.role == Role::accept; });
+bool holdsNoResults(std::string_view resourceType) {
+    return resourceType == "Patient" || resourceType == "DiagnosticReport";
 }
 
-bool FactDefinition::recognises(const std::vector<std::size_t>& anySystem) const {
-    return std::any_of(anySystem.begin(), anySystem.end(), [&](std::size_t system) {
-        return std::find(systems.begin(), systems.end(), system) != systems.end();
-    });
+bool isRead(std::string_view resourceType) {
+    return resourceType == "Patient" || resourceType == "Observation" || resourceType == "Condition" ||
+           resourceType == "AllergyIntolerance" || resourceType == "DiagnosticReport" || fhir::isActivity(resourceType);
 }
 
 std::string plainCode(std::string_view code) {
@@ -47,6 +49,8 @@ std::string lowerCase(std::string_view text) {
 }
 
 namespace {
+
+constexpr std::array meaningsOfSilence{Basis::noneOnFile, Basis::asked, Basis::notCovered, Basis::missing};
 
 bool isWordCharacter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -113,6 +117,10 @@ public:
         const Value facts = root["facts"];
         if (!facts.isObject()) problem("/facts", "missing");
         for (const auto [name, fact] : facts.members()) {
+            if (vocabulary_.facts_.size() == mostFacts) {
+                problem("/facts", "more than " + std::to_string(mostFacts) + " facts");
+                break;
+            }
             if (!vocabulary_.factByName_.emplace(std::string(name), vocabulary_.facts_.size()).second)
                 problem("/facts/" + std::string(name), "stands twice");
             FactDefinition definition;
@@ -121,14 +129,14 @@ public:
             vocabulary_.facts_.push_back(std::move(definition));
         }
         std::size_t index = 0;
-        for (const auto [name, fact] : facts.members()) readFact(vocabulary_.facts_[index++], fact);
+        for (const auto [name, fact] : facts.members()) {
+            if (index < vocabulary_.facts_.size()) readFact(vocabulary_.facts_[index++], fact);
+        }
         for (const FactDefinition& fact : vocabulary_.facts_) {
-            for (const std::string& source : fact.sources) {
-                std::vector<std::size_t>& ofSource = vocabulary_.factsBySource_[source];
-                if (ofSource.empty() || ofSource.back() != fact.index) ofSource.push_back(fact.index);
-            }
+            for (const std::string& source : fact.sources) vocabulary_.factsBySource_[source].set(fact.index);
         }
         numberSourceSets();
+        makeSilentFacts();
         for (const FactDefinition& fact : vocabulary_.facts_) {
             if (fact.derivation != Derivation::none || fact.confirmedBy) vocabulary_.derived_.push_back(fact.index);
         }
@@ -142,15 +150,39 @@ public:
             }
         }
         vocabulary_.usedConcepts_.assign(usedConcepts_.begin(), usedConcepts_.end());
+        vocabulary_.prepare();
         return std::move(vocabulary_);
     }
 
 private:
+    void makeSilentFacts() {
+        const auto silent = std::make_shared<std::vector<Fact>>();
+        silent->reserve(meaningsOfSilence.size() * vocabulary_.facts_.size());
+        for (const Basis absent : meaningsOfSilence) {
+            for (const FactDefinition& definition : vocabulary_.facts_) {
+                Fact& fact = silent->emplace_back();
+                fact.definition = &definition;
+                fact.absent = absent;
+            }
+        }
+        vocabulary_.silent_ = silent;
+    }
+
     void numberSourceSets() {
         std::map<std::pair<std::vector<std::string>, std::string>, std::size_t> numbers;
-        for (FactDefinition& fact : vocabulary_.facts_)
-            fact.sourceSet = numbers.try_emplace({fact.sources, fact.group}, numbers.size()).first->second;
-        vocabulary_.sourceSets_ = numbers.size();
+        for (const FactDefinition& fact : vocabulary_.facts_) {
+            const std::size_t number = numbers.try_emplace({fact.sources, fact.group}, numbers.size()).first->second;
+            vocabulary_.silences_.push_back({static_cast<std::uint16_t>(number), Absence::asked});
+            if (number < vocabulary_.sourceSets_.size()) continue;
+            SourceSet& set = vocabulary_.sourceSets_.emplace_back();
+            set.group = fact.group;
+            for (const std::string& type : fact.sources) {
+                set.observations = set.observations || type == "Observation";
+                if (holdsNoResults(type)) continue;
+                set.isUnread = set.isUnread || !isRead(type);
+                set.types.push_back(type);
+            }
+        }
     }
 
     void problem(std::string_view place, std::string message) {
@@ -686,10 +718,34 @@ Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Probl
     return VocabularyReader(file, problems).read(root);
 }
 
-const std::vector<std::size_t>& Vocabulary::factsFrom(std::string_view resourceType) const {
-    static const std::vector<std::size_t> none;
+void Vocabulary::prepare() {
+    recognised_.assign(systems_.size(), {});
+    for (const FactDefinition& fact : facts_) {
+        silences_[fact.index].mayMean = !fact.recognisable()  ? Absence::asked
+                                        : fact.test          ? Absence::missing
+                                        : fact.absentMeansNo ? Absence::no
+                                                             : Absence::asked;
+        for (const std::size_t system : fact.systems) recognised_[system].set(fact.index);
+    }
+}
+
+const Fact* Vocabulary::silent(Basis absent) const {
+    for (std::size_t i = 0; i < meaningsOfSilence.size(); ++i) {
+        if (meaningsOfSilence[i] == absent) return silent_->data() + i * facts_.size();
+    }
+    throw std::logic_error("silence never means that");
+}
+
+FactSet Vocabulary::unrecognisable(std::string_view resourceType, const std::vector<std::size_t>& systems,
+                                   const std::vector<Match>& matches) const {
     const auto found = factsBySource_.find(resourceType);
-    return found == factsBySource_.end() ? none : found->second;
+    if (found == factsBySource_.end()) return {};
+    FactSet known;
+    for (const std::size_t system : systems) known |= recognised_[system];
+    for (const Match& match : matches) {
+        if (match.role == Role::accept) known.set(match.fact);
+    }
+    return found->second & ~known;
 }
 
 const FactDefinition* Vocabulary::find(std::string_view name) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,13 @@
 #include "mapping/interval.h"
 
 namespace mapping {
+
+enum class Basis;
+struct Fact;
+
+/// Some of the facts of a vocabulary: a bit for each, in its order.
+constexpr std::size_t mostFacts = 512;
+using FactSet = std::bitset<mostFacts>;
 
 /// A place in a knowledge file and what is wrong there: "facts.json: /facts/lvef/unit: ...".
 struct Problem {
@@ -144,8 +152,6 @@ struct FactDefinition {
     std::vector<std::size_t> systems;     ///< code systems in which a record of it could be recognised
 
     bool recognisable() const { return !systems.empty() || derivation != Derivation::none; }
-    /// Whether a record in one of these code systems could be recognised as it.
-    bool recognises(const std::vector<std::size_t>& anySystem) const;
     const Method* method(std::string_view name) const;
 };
 
@@ -157,9 +163,6 @@ struct Match {
     std::string_view value;  ///< of an answer
 };
 
-/// Whether a record with these codes is one of the fact, so that it leaves nothing open about it.
-bool means(const std::vector<Match>& matches, const FactDefinition& fact);
-
 /// A code with its display, for discovery, reports and tests.
 struct CodeRow {
     std::uint16_t fact = 0;
@@ -170,6 +173,31 @@ struct CodeRow {
     std::string value;
 };
 
+/// Where some facts come from.
+struct SourceSet {
+    std::string group;               ///< of the facts
+    std::vector<std::string> types;  ///< resource types that are read and hold results or records themselves
+    bool isUnread = false;           ///< another type is never read: silence says nothing, whatever the caller declares
+    bool observations = false;       ///< Observation is among them
+};
+
+/// Whether results are in other resources than those of the type: DiagnosticReports carry Observations.
+bool holdsNoResults(std::string_view resourceType);
+
+/// Whether charts are read for resources of this type. Every other one is not covered, whatever the caller declares.
+bool isRead(std::string_view resourceType);
+
+/// What it may mean that nothing is on file about a fact.
+enum class Absence : std::uint8_t {
+    asked,    ///< nothing: a person is asked
+    missing,  ///< a test was not done, or is not here
+    no,       ///< that there is nothing of it, where everything was read
+};
+struct Silence {
+    std::uint16_t sourceSet = 0;  ///< Vocabulary::sourceSets
+    Absence mayMean = Absence::asked;
+};
+
 /// The vocabulary, read once and then const.
 class Vocabulary {
 public:
@@ -178,12 +206,19 @@ public:
 
     const std::vector<FactDefinition>& facts() const { return facts_; }
     const FactDefinition* find(std::string_view name) const;
+    /// The facts as they are when nothing is on file about them and that means `absent`, one after the other. Errors:
+    /// std::logic_error when silence never means that.
+    const Fact* silent(Basis absent) const;
     /// The facts that other facts derive or confirm, by index and in their order.
     const std::vector<std::size_t>& derived() const { return derived_; }
-    /// How many different sets of sources there are, together with the group.
-    std::size_t sourceSets() const { return sourceSets_; }
-    /// The facts that have this resource type among their sources, by index and in their order.
-    const std::vector<std::size_t>& factsFrom(std::string_view resourceType) const;
+    /// The different sets of sources, together with the group.
+    const std::vector<SourceSet>& sourceSets() const { return sourceSets_; }
+    /// What silence may mean, for each fact.
+    const std::vector<Silence>& silences() const { return silences_; }
+    /// The facts that have this resource type among their sources and could not have been recognised in a record with
+    /// codes of these systems, which mean `matches` (ruling 16).
+    FactSet unrecognisable(std::string_view resourceType, const std::vector<std::size_t>& systems,
+                           const std::vector<Match>& matches) const;
     const std::vector<CodeRow>& rows() const { return rows_; }
     const std::vector<std::string>& judgements() const { return judgements_; }
     const std::vector<std::string>& usedConcepts() const { return usedConcepts_; }
@@ -249,10 +284,16 @@ private:
     friend class VocabularyReader;
     friend class OverlayReader;
 
+    /// Looks up once what is asked for every chart. To be called again when definitions have changed.
+    void prepare();
+
     std::vector<FactDefinition> facts_;
+    std::shared_ptr<const std::vector<Fact>> silent_;  ///< one after the other, for each meaning of silence
     Table<std::size_t> factByName_;
-    Table<std::vector<std::size_t>> factsBySource_;
-    std::size_t sourceSets_ = 0;
+    Table<FactSet> factsBySource_;
+    std::vector<SourceSet> sourceSets_;
+    std::vector<Silence> silences_;
+    std::vector<FactSet> recognised_;  ///< by system, the facts that a record could be recognised as
     std::vector<std::size_t> derived_;
     std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI
     Table<std::size_t> systemByUri_;

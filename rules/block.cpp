@@ -129,11 +129,8 @@ private:
 class Run {
 public:
     Run(const Trial& trial, const mapping::Vocabulary& vocabulary, const Block& block)
-        : trial_(trial), vocabulary_(vocabulary), block_(block), charts_(block.asOf.size()) {
+        : trial_(trial), vocabulary_(vocabulary), block_(block), charts_(block.asOf.size()), facts_(vocabulary) {
         columns_.resize(vocabulary.facts().size());
-        facts_.facts.resize(vocabulary.facts().size());
-        for (const mapping::FactDefinition& definition : vocabulary.facts())
-            facts_.facts[definition.index].definition = &definition;
         criteria_.resize(trial.criteria.size());
     }
 
@@ -190,13 +187,12 @@ private:
     }
 
     void replace(BlockEvaluation& evaluation, const AnsweredChart& answered) {
-        mapping::Facts facts;
+        mapping::Facts facts(vocabulary_);
         facts.asOf = block_.asOf[answered.chart];
         facts.attested = answered.attested;
         facts.answers = answered.answers;
-        facts.facts = facts_.facts;
-        for (std::size_t i = 0; i < facts.facts.size(); ++i) {
-            if (!block_.columns[i].states.empty()) facts.facts[i] = column(i).factOf(answered.chart);
+        for (std::size_t i = 0; i < facts.size(); ++i) {
+            if (!block_.columns[i].states.empty()) facts.borrow(i, column(i).factOf(answered.chart));
         }
         const Evaluation one = rules::evaluate(trial_, facts);
         for (std::size_t i = 0; i < one.findings.size(); ++i)
@@ -309,24 +305,17 @@ private:
     }
 
     /// What a sentence comes to for a state that no date matters to.
-    std::uint8_t judged(const Comparison& comparison, std::size_t index, Fact& fact) {
-        std::swap(facts_.facts[comparison.fact], fact);
-        const std::uint8_t byte = byteOf(judge(comparison, trial_.criteria[index], index, facts_));
-        std::swap(facts_.facts[comparison.fact], fact);
-        return byte;
+    std::uint8_t judged(const Comparison& comparison, std::size_t index, const Fact& fact) {
+        facts_.borrow(comparison.fact, fact);
+        return byteOf(judge(comparison, trial_.criteria[index], index, facts_));
     }
 
     /// The same for one chart, with its dates and with the other fact that the sentence reads.
     std::uint8_t judgedOf(const Comparison& comparison, std::size_t index, std::size_t chart) {
         facts_.asOf = block_.asOf[chart];
         const std::optional<std::size_t> other = comparison.except ? comparison.except : comparison.after;
-        if (!other || *other == comparison.fact)
-            return judged(comparison, index, column(comparison.fact).factOf(chart));
-        Fact& second = column(*other).factOf(chart);
-        std::swap(facts_.facts[*other], second);
-        const std::uint8_t byte = judged(comparison, index, column(comparison.fact).factOf(chart));
-        std::swap(facts_.facts[*other], second);
-        return byte;
+        if (other && *other != comparison.fact) facts_.borrow(*other, column(*other).factOf(chart));
+        return judged(comparison, index, column(comparison.fact).factOf(chart));
     }
 
     Column& column(std::size_t fact) {
@@ -340,7 +329,7 @@ private:
     const Block& block_;
     std::size_t charts_;
     std::vector<std::optional<Column>> columns_;
-    mapping::Facts facts_;  ///< holds the facts of the chart that is judged, while it is
+    mapping::Facts facts_;  ///< those that a sentence reads are the chart's, while it is judged
     std::vector<Bytes> criteria_;
 };
 

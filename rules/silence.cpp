@@ -10,21 +10,16 @@ Silences::Silences(const Trial& trial) : criteria_(std::make_unique<Criterion[]>
     for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
         Criterion& criterion = criteria_[i];
         criterion.facts = factsOf(trial.criteria[i].when, trial);
-        criterion.bits.resize(criterion.facts.empty() ? 0 : criterion.facts.back() / 64 + 1);
-        for (const std::size_t fact : criterion.facts) criterion.bits[fact / 64] |= std::uint64_t{1} << (fact % 64);
+        for (const std::size_t fact : criterion.facts) criterion.set.set(fact);
     }
 }
 
 bool Silences::speaks(std::size_t criterion, const mapping::Facts& facts) const {
-    const std::vector<std::uint64_t>& bits = criteria_[criterion].bits;
-    if (facts.facts.empty() || facts.speaking.empty() || facts.speaking.size() < bits.size()) return true;
-    std::uint64_t speaking = 0;
-    for (std::size_t i = 0; i < bits.size(); ++i) speaking |= bits[i] & facts.speaking[i];
-    return speaking != 0;
+    return facts.size() == 0 || !facts.speaking || (criteria_[criterion].set & *facts.speaking).any();
 }
 
 const Silence* Silences::find(const Silence* first, const Criterion& criterion, const mapping::Facts& facts) {
-    const mapping::FactDefinition* const vocabulary = facts.facts.front().definition;
+    const mapping::FactDefinition* const vocabulary = facts[0].definition;
     for (const Silence* silence = first; silence != nullptr; silence = silence->next_) {
         if (silence->vocabulary_ == vocabulary &&
             std::equal(criterion.facts.begin(), criterion.facts.end(), silence->absent_.begin(),
@@ -49,7 +44,7 @@ const Silence* Silences::keep(std::size_t criterion, const mapping::Facts& facts
     std::vector<mapping::Basis> absent;
     for (const std::size_t fact : own.facts) absent.push_back(facts[fact].absent);
     const Silence* const silence =
-        kept_.emplace_back(std::make_unique<Silence>(facts.facts.front().definition, std::move(absent), outcome, first))
+        kept_.emplace_back(std::make_unique<Silence>(facts[0].definition, std::move(absent), outcome, first))
             .get();
     ++own.count;
     own.first.store(silence, std::memory_order_release);

@@ -65,7 +65,7 @@ public:
 private:
     struct Criterion {
         std::vector<std::size_t> facts;   ///< what its rule reads, also by way of other criteria
-        std::vector<std::uint64_t> bits;  ///< the same, a bit for each
+        mapping::FactSet set;            ///< the same
         std::atomic<const Silence*> first{nullptr};
         std::size_t count = 0;
     };

@@ -963,22 +963,27 @@ TEST_CASE("results that are left out because a newer one decides would have chan
         for (std::size_t j = 0; j < 2 + random() % 10; ++j) resources.push_back(drawn(random, j));
         CAPTURE(support::bundleOf(resources));
         const fhir::Chart chart = support::chartOf(support::bundleOf(resources));
-        std::vector<fhir::Issue> issues;
-        std::vector<fhir::Issue> issuesOfAll;
-        const auto some =
-            mapping::readObservations(chart, vocabulary, support::day(today), issues, mapping::Results::unlessOutdated);
-        const auto whole = mapping::readObservations(chart, vocabulary, support::day(today), issuesOfAll);
-        REQUIRE(issues.size() == issuesOfAll.size());
-        for (std::size_t j = 0; j < issues.size(); ++j) {
-            CHECK(issues[j].path == issuesOfAll[j].path);
-            CHECK(issues[j].message == issuesOfAll[j].message);
+        const auto factsOf = [&](mapping::Results wanted) {
+            mapping::Facts facts(vocabulary);
+            facts.asOf = support::day(today);
+            mapping::readObservations(chart, vocabulary, facts, wanted);
+            return facts;
+        };
+        const mapping::Facts factsOfSome = factsOf(mapping::Results::unlessOutdated);
+        const mapping::Facts factsOfAll = factsOf(mapping::Results::all);
+        REQUIRE(factsOfSome.issues.size() == factsOfAll.issues.size());
+        for (std::size_t j = 0; j < factsOfAll.issues.size(); ++j) {
+            CHECK(factsOfSome.issues[j].path == factsOfAll.issues[j].path);
+            CHECK(factsOfSome.issues[j].message == factsOfAll.issues[j].message);
         }
-        for (std::size_t fact = 0; fact < whole.size(); ++fact) {
-            all += whole[fact].size();
-            read += some[fact].size();
-            CHECK(said(mapping::selectNewest(some[fact])) == said(mapping::selectNewest(whole[fact])));
+        for (std::size_t fact = 0; fact < vocabulary.facts().size(); ++fact) {
+            const std::vector<mapping::Evidence>& some = factsOfSome[fact].results;
+            const std::vector<mapping::Evidence>& whole = factsOfAll[fact].results;
+            all += whole.size();
+            read += some.size();
+            CHECK(said(mapping::selectNewest(some)) == said(mapping::selectNewest(whole)));
             // What is newer than the chosen ones, and what may say yes, is among them as well.
-            const auto chosen = mapping::selectNewest(whole[fact]);
+            const auto chosen = mapping::selectNewest(whole);
             const auto mayMatter = [&](const mapping::Evidence& e) {
                 const bool isOlder = std::any_of(chosen.begin(), chosen.end(), [&](const mapping::Evidence& other) {
                     return other.date && e.date && e.date->first <= other.date->last;
@@ -987,8 +992,8 @@ TEST_CASE("results that are left out because a newer one decides would have chan
             };
             std::vector<mapping::Evidence> ofSome;
             std::vector<mapping::Evidence> ofWhole;
-            std::copy_if(some[fact].begin(), some[fact].end(), std::back_inserter(ofSome), mayMatter);
-            std::copy_if(whole[fact].begin(), whole[fact].end(), std::back_inserter(ofWhole), mayMatter);
+            std::copy_if(some.begin(), some.end(), std::back_inserter(ofSome), mayMatter);
+            std::copy_if(whole.begin(), whole.end(), std::back_inserter(ofWhole), mayMatter);
             CHECK(said(ofSome) == said(ofWhole));
         }
     }

@@ -109,6 +109,6 @@ TEST_CASE("what an answer says is no silence") {
     screening.facts.answers.emplace_back().evidence.emplace_back();
     CHECK(silent() == 0);
     screening.facts.answers.clear();
-    screening.facts.speaking.clear();
+    screening.facts.speaking.reset();
     CHECK(silent() == 0);
 }

@@ -675,16 +675,14 @@ TEST_CASE("twice at least so many days or weeks apart counts whole days between 
         std::vector<std::string> problems;
         const auto comparison = rules::readComparison(row.sentence, vocabulary, problems);
         REQUIRE(comparison.has_value());
-        mapping::Facts facts;
+        mapping::Facts facts(vocabulary);
         facts.asOf = support::day("2025-11-13");
-        facts.facts.resize(vocabulary.facts().size());
-        for (std::size_t i = 0; i < facts.facts.size(); ++i) facts.facts[i].definition = &vocabulary.facts()[i];
         for (const std::string_view date : row.dates) {
             mapping::Evidence evidence;
             evidence.fact = cells;
             evidence.positive = true;
             evidence.date = fhir::DateTime::parse(date);
-            facts.facts[cells->index].positives.push_back(evidence);
+            facts.own(cells->index).positives.push_back(evidence);
         }
         rules::Trial trial;
         trial.criteria.emplace_back();
