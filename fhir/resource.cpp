@@ -36,12 +36,17 @@ constexpr KindSet objectKinds = setOf({Kind::null, Kind::object});
 struct PlainKinds {
     std::array<KindSet, 256> ofResult{};  ///< of an Observation and of its components
     std::array<KindSet, 256> inside{};    ///< of everything in those; the items of arrays have no name
-    std::array<bool, 256> isRead{};       ///< whether anything is read of this member of an Observation
-    std::array<bool, 256> isValue{};      ///< whether it is a value[x]
+    std::array<std::uint8_t, 256> parts{};  ///< what the member of an Observation is, of those below
+
+    static constexpr std::uint8_t read = 1;    ///< something is read inside of it
+    static constexpr std::uint8_t value = 2;   ///< value[x]
+    static constexpr std::uint8_t result = 4;  ///< something else of a result than its code
+    static constexpr std::uint8_t method = 8;  ///< it tells how it was measured, or says something of it in words
 
     consteval PlainKinds() {
-        for (const std::string_view name : json::elementNames)
-            isValue[json::nameTable.find(name)] = name.starts_with("value");
+        for (const std::string_view name : json::elementNames) {
+            if (name.starts_with("value")) add(name, value);
+        }
         for (KindSet& kinds : ofResult) kinds = anyKind;
         for (KindSet& kinds : inside) kinds = anyKind;
         inside[0] = conceptKinds;
@@ -58,7 +63,17 @@ struct PlainKinds {
         for (const std::string_view name :
              {"code", "valueCodeableConcept", "valueQuantity", "valueRange", "interpretation", "referenceRange",
               "method", "note", "specimen", "bodySite", "effectivePeriod"})
-            isRead[json::nameTable.find(name)] = true;
+            add(name, read);
+        for (const std::string_view name : {"dataAbsentReason", "interpretation", "referenceRange"}) add(name, result);
+        for (const std::string_view name : {"method", "note", "specimen", "bodySite"}) add(name, method);
+    }
+
+    bool isValue(json::NameId name) const { return (parts[name] & value) != 0; }
+
+private:
+    consteval void add(std::string_view name, std::uint8_t part) {
+        std::uint8_t& all = parts[json::nameTable.find(name)];
+        all = static_cast<std::uint8_t>(all | part);
     }
 };
 
@@ -81,38 +96,55 @@ struct ObservationElements : Reader {
         ObservationValue result;
         for (auto member = object.members().begin(); member != object.members().end(); ++member) {
             const bool isUnknown = member.node->isName;
-            if (!isUnknown && !plainKinds.isValue[member.node->name]) continue;
+            if (!isUnknown && !plainKinds.isValue(member.node->name)) continue;
             const auto [name, value] = *member;
             if (!name.starts_with("value") || !value) continue;
             if (result.kind != ObservationValue::Kind::none) {
                 report("value[x]", "stands more than once");
                 return {ObservationValue::Kind::unread, {}, {}, {}, {}, false};
             }
-            using enum ObservationValue::Kind;
-            if (name == "valueQuantity") {
+            readValue(isUnknown ? json::NameId{0} : member.node->name, value, result);
+        }
+        return result;
+    }
+
+    /// A value[x], by the id of its name.
+    void readValue(json::NameId name, Value value, ObservationValue& result) const {
+        using enum ObservationValue::Kind;
+        result.kind = unread;
+        switch (name) {
+            case json::Name("valueQuantity").id():
                 result.kind = quantity;
-                result.quantity = this->quantity(value, name);
-            } else if (name == "valueCodeableConcept") {
+                result.quantity = this->quantity(value, "valueQuantity");
+                return;
+            case json::Name("valueCodeableConcept").id():
                 result.kind = codeableConcept;
-                result.codeableConcept = this->codeableConcept(value, name);
-            } else if (name == "valueString" && value.isString()) {
+                result.codeableConcept = this->codeableConcept(value, "valueCodeableConcept");
+                return;
+            case json::Name("valueString").id():
+                if (!value.isString()) return;
                 result.kind = string;
                 result.text = value.text();
-            } else if (name == "valueBoolean" && value.kind() == Kind::boolean) {
+                return;
+            case json::Name("valueBoolean").id():
+                if (value.kind() != Kind::boolean) return;
                 result.kind = boolean;
                 result.boolean = value.isTrue();
-            } else if (name == "valueInteger" && (value.isNumber() || value.isString())) {
+                return;
+            case json::Name("valueInteger").id():
+                if (!value.isNumber() && !value.isString()) return;
                 result.kind = integer;
                 result.quantity.value = value.text();
-            } else if (name == "valueRange" && value.isObject()) {
+                return;
+            case json::Name("valueRange").id():
+                if (!value.isObject()) return;
                 result.kind = range;
                 result.quantity = this->quantity(value["low"], "valueRange.low");
                 result.high = this->quantity(value["high"], "valueRange.high");
-            } else {
-                result.kind = unread;
-            }
+                return;
+            default:
+                return;
         }
-        return result;
     }
 
     ReferenceRange referenceRange(Value item) const {
@@ -132,6 +164,11 @@ struct ObservationElements : Reader {
     /// All but the code.
     void readResult(Value object, ObservationResult& result) const {
         result.value = observationValue(object);
+        readFurtherResult(object, result);
+    }
+
+    /// All but code and value.
+    void readFurtherResult(Value object, ObservationResult& result) const {
         result.dataAbsent = static_cast<bool>(object["dataAbsentReason"]);
         const Value interpretation = object["interpretation"];
         const Value ranges = object["referenceRange"];
@@ -189,6 +226,10 @@ struct OutlineElements {
     Value component;
     Value effectiveDateTime;
     Value issued;
+    Value value;  ///< value[x]
+    bool hasUnknownValue = false;
+    bool hasFurtherResult = false;
+    bool hasMethod = false;
 };
 
 /// Whether all that is read of an Observation, or of one of its components, is as it ought to be: each node is looked
@@ -197,16 +238,24 @@ struct OutlineElements {
 bool isPlainResult(Value result, OutlineElements* elements) {
     if (!result.isObject() || result.node()->repeats) return false;
     std::size_t values = 0;
+    unsigned parts = 0;
     const json::Node* const end = result.node() + result.node()->span;
     for (const json::Node* node = result.node() + 1; node != end; node += node->span) {
         if (node->isName) {
-            values += node->text().starts_with("value");
+            if (!node->text().starts_with("value")) continue;
+            ++values;
+            if (elements != nullptr) elements->hasUnknownValue = true;
             continue;
         }
         const Value value(node);
-        values += value && plainKinds.isValue[node->name];
         if (!isIn(node->kind, plainKinds.ofResult[node->name])) return false;
-        if (plainKinds.isRead[node->name] && !isPlainInside(value)) return false;
+        const std::uint8_t own = plainKinds.parts[node->name];
+        parts |= own;
+        if ((own & PlainKinds::read) != 0 && !isPlainInside(value)) return false;
+        if (value && (own & PlainKinds::value) != 0) {
+            ++values;
+            if (elements != nullptr) elements->value = value;
+        }
         if (elements == nullptr) continue;
         switch (node->name) {
             case json::Name("id").id():
@@ -233,6 +282,10 @@ bool isPlainResult(Value result, OutlineElements* elements) {
             default:
                 break;
         }
+    }
+    if (elements != nullptr) {
+        elements->hasFurtherResult = (parts & PlainKinds::result) != 0;
+        elements->hasMethod = (parts & PlainKinds::method) != 0;
     }
     return values <= 1;
 }
@@ -367,16 +420,23 @@ Observation ObservationOutline::whole() const {
     observation.id = id;
     observation.status = status;
     observation.result.code = code;
-    reader.readResult(resource, observation.result);
-    reader.readComponents(resource, observation);
     observation.effective = effective;
     observation.issued = issued;
-    reader.readMethod(resource, observation);
+    if (!isPlain) {
+        reader.readResult(resource, observation.result);
+    } else {
+        if (value) reader.readValue(value.node()->name, value, observation.result.value);
+        if (hasFurtherResult) reader.readFurtherResult(resource, observation.result);
+    }
+    if (hasComponents) reader.readComponents(resource, observation);
+    if (!isPlain || hasMethod) reader.readMethod(resource, observation);
     return observation;
 }
 
 Quantity ObservationOutline::quantity() const {
-    return Reader().quantity(resource["valueQuantity"], {});
+    if (!isPlain) return Reader().quantity(resource["valueQuantity"], {});
+    const bool isQuantity = value && value.node()->name == json::Name("valueQuantity").id();
+    return isQuantity ? Reader().quantity(value, {}) : Quantity();
 }
 
 void readObservationOutline(Value resource, const Place& place, std::vector<Issue>& issues,
@@ -394,7 +454,10 @@ void readObservationOutline(Value resource, const Place& place, std::vector<Issu
         if (!outline.effective) outline.effective = reader.effective(resource);
         outline.issued = DateTime::parse(elements.issued.text());
         const bool isDate = outline.issued || elements.issued.text().empty();
-        outline.isPlain = isDate && reported.empty();
+        outline.isPlain = isDate && reported.empty() && !elements.hasUnknownValue;
+        outline.value = elements.value;
+        outline.hasFurtherResult = elements.hasFurtherResult;
+        outline.hasMethod = elements.hasMethod;
         if (outline.isPlain) return;
     }
     Observation observation = readObservation(resource, place, issues);

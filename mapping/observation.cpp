@@ -162,28 +162,30 @@ public:
     void read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
         lookUpCodes();
-        for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
-            const fhir::ObservationOutline& outline = chart_.observation[index];
-            if (oxygen_ == nullptr || status_[index] != Status::final) continue;
-            for (const Match& match : matchesOf(index)) {
-                if (match.fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
-            }
-        }
+        const std::int64_t endOfDay = fhir::DateTime::ofDay(asOf_).last;
         std::size_t future = 0;
         std::vector<std::size_t> read;  // those that say something about a fact, in their order
+        read.reserve(chart_.observation.size());
         for (std::size_t index = 0; index < chart_.observation.size(); ++index) {
             const fhir::ObservationOutline& outline = chart_.observation[index];
             if (status_[index] == Status::other) continue;
+            const std::span<const Match> matches = matchesOf(index);
+            if (oxygen_ != nullptr && status_[index] == Status::final) {
+                for (const Match& match : matches) {
+                    if (match.fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
+                }
+            }
             const auto& date = dateOf(outline);
-            if (date && date->firstDay() > asOf_) {
+            if (date && date->first > endOfDay) {
                 ++future;
-            } else if (!matchesOf(index).empty() || outline.hasComponents) {
+            } else if (!matches.empty() || outline.hasComponents) {
                 read.push_back(index);
+                for (const Match& match : matches) see(index, date, match);
             }
         }
-        reserve(read);
+        reserve();
         if (wanted_ == Results::unlessOutdated) {
-            for (const std::size_t index : newest(read)) this->read(index);
+            for (const std::size_t index : newest()) this->read(index);
         }
         for (const std::size_t index : read) {
             const bool isLeftOut = isRead_[index] || (wanted_ == Results::unlessOutdated && isOutdated(index));
@@ -207,6 +209,7 @@ private:
     /// A fact of which Observations speak.
     struct Seen {
         const FactDefinition* fact = nullptr;
+        bool onlyNewestCounts = false;
         std::size_t count = 0;   ///< of the Observations
         std::size_t dated = 0;   ///< of those with a date that may be the newest result
         std::size_t latest = 0;  ///< the newest of these
@@ -251,7 +254,10 @@ private:
         };
         codeMatches_.reserve(chart_.observation.size() * 2);
         ranges_.reserve(chart_.observation.size());
-        std::vector<Known> table(std::bit_ceil(chart_.observation.size() * 2 + 1));
+        std::vector<Known> all;
+        all.reserve(chart_.observation.size() + 1);
+        all.emplace_back();
+        std::vector<std::uint32_t> table(std::bit_ceil(chart_.observation.size() * 2 + 1), 0);
         const auto isAt = [](std::string_view a, std::string_view b) {
             return a.data() == b.data() && a.size() == b.size();
         };
@@ -262,12 +268,13 @@ private:
             if (outline.code.coding.size() == 1) {
                 const fhir::Coding& coding = outline.code.coding.front();
                 const auto place = reinterpret_cast<std::uintptr_t>(coding.code.data());
-                known = &table[fhir::mixed(place) & (table.size() - 1)];
-                if (isAt(known->code, coding.code) && isAt(known->system, coding.system)) {
-                    ranges_.push_back(known->matches);
+                std::uint32_t& at = table[fhir::mixed(place) & (table.size() - 1)];
+                if (isAt(all[at].code, coding.code) && isAt(all[at].system, coding.system)) {
+                    ranges_.push_back(all[at].matches);
                     continue;
                 }
-                *known = {coding.system, coding.code, {}};
+                at = static_cast<std::uint32_t>(all.size());
+                known = &all.emplace_back(Known{coding.system, coding.code, {}});
             }
             const std::size_t begin = codeMatches_.size();
             addMatches(outline.code, codeMatches_);
@@ -279,7 +286,9 @@ private:
     Seen& seen(std::size_t fact) {
         std::uint16_t& at = seenAt_[fact];
         if (at == 0) {
-            seen_.emplace_back().fact = &vocabulary_.facts()[fact];
+            Seen& first = seen_.emplace_back();
+            first.fact = &vocabulary_.facts()[fact];
+            first.onlyNewestCounts = onlyNewestCounts(*first.fact);
             at = static_cast<std::uint16_t>(seen_.size());
         }
         return seen_[at - 1U];
@@ -290,15 +299,21 @@ private:
         return {codeMatches_.data() + ranges_[index].begin, ranges_[index].count};
     }
 
+    /// Counts an Observation that means a fact.
+    void see(std::size_t index, const std::optional<fhir::DateTime>& date, const Match& match) {
+        Seen& known = seen(match.fact);
+        ++known.count;
+        if (!date || status_[index] != Status::final || match.role != Role::accept || !known.onlyNewestCounts) return;
+        if (known.dated == 0 || dateOf(chart_.observation[known.latest])->first < date->first) known.latest = index;
+        ++known.dated;
+    }
+
     /// Room for what the codes of the Observations mean: Evidence is large to move.
-    void reserve(const std::vector<std::size_t>& read) {
+    void reserve() {
         isRead_.resize(chart_.observation.size(), false);
-        for (const std::size_t index : read) {
-            for (const Match& match : matchesOf(index)) ++seen(match.fact).count;
-        }
         for (const Seen& each : seen_) {
             constexpr std::size_t usual = 2;
-            const bool newestCounts = wanted_ == Results::unlessOutdated && onlyNewestCounts(*each.fact);
+            const bool newestCounts = wanted_ == Results::unlessOutdated && each.onlyNewestCounts;
             facts_.own(each.fact->index).results.reserve(newestCounts ? std::min(each.count, usual) : each.count);
         }
     }
@@ -314,19 +329,7 @@ private:
     }
 
     /// Those that are the newest of such a fact.
-    std::vector<std::size_t> newest(const std::vector<std::size_t>& read) {
-        for (const std::size_t index : read) {
-            const fhir::ObservationOutline& outline = chart_.observation[index];
-            const auto& date = dateOf(outline);
-            if (!date || status_[index] != Status::final) continue;
-            for (const Match& match : matchesOf(index)) {
-                if (match.role != Role::accept || !onlyNewestCounts(vocabulary_.facts()[match.fact])) continue;
-                Seen& known = seen(match.fact);
-                if (known.dated == 0 || dateOf(chart_.observation[known.latest])->first < date->first)
-                    known.latest = index;
-                ++known.dated;
-            }
-        }
+    std::vector<std::size_t> newest() const {
         std::vector<std::size_t> result;
         for (const Seen& each : seen_) {
             if (each.dated > 1) result.push_back(each.latest);
@@ -409,8 +412,8 @@ private:
                 continue;
             Evidence& evidence = facts_.own(match.fact).results.emplace_back();
             read(evidence, observation, result, fact, match);
-            if (!isDecided(evidence.basis) || !onlyNewestCounts(fact)) continue;
             Seen& known = seen(match.fact);
+            if (!isDecided(evidence.basis) || !known.onlyNewestCounts) continue;
             known.decidedAt = std::max(known.decidedAt, evidence.date->first);
         }
     }
@@ -561,7 +564,7 @@ private:
     }
 
     /// Whether a reference range is one of the healthy, for this patient's sex and age.
-    bool applies(const fhir::ReferenceRange& range) const {
+    bool applies(const fhir::ReferenceRange& range) {
         if (!range.type.empty()) {
             const bool normal = std::any_of(range.type.coding.begin(), range.type.coding.end(),
                                             [](const fhir::Coding& coding) { return coding.code == "normal"; }) ||
@@ -584,7 +587,17 @@ private:
         return inAge(range.ageLow, true) && inAge(range.ageHigh, false);
     }
 
-    bool inAge(const fhir::Quantity& limit, bool isLow) const {
+    /// The months that a patient who is born has completed, at least and at most.
+    std::pair<int, int> ageInMonths() {
+        if (!age_) {
+            const fhir::DateTime& birthDate = *chart_.patient.birthDate;
+            age_ = {fhir::completedMonths(std::min(birthDate.lastDay(), asOf_), asOf_),
+                    fhir::completedMonths(birthDate.firstDay(), asOf_)};
+        }
+        return *age_;
+    }
+
+    bool inAge(const fhir::Quantity& limit, bool isLow) {
         if (limit.value.empty()) return true;
         const auto number = fhir::parseDecimal(limit.value);
         const std::string_view unit = vocabulary_.unitSpelling(limit.code.empty() ? limit.unit : limit.code);
@@ -592,10 +605,7 @@ private:
         if (!number || monthsEach == 0 || !chart_.patient.birthDate || chart_.patient.birthDate->firstDay() > asOf_)
             return false;
         const Rational limitMonths = *number * monthsEach;
-        const int oldest = fhir::completedMonths(chart_.patient.birthDate->firstDay(), asOf_);
-        const int youngest = chart_.patient.birthDate->lastDay() > asOf_
-                                 ? 0
-                                 : fhir::completedMonths(chart_.patient.birthDate->lastDay(), asOf_);
+        const auto [youngest, oldest] = ageInMonths();
         // The high end of an age band means the whole of that year or month.
         return isLow ? Rational(youngest) >= limitMonths : Rational(oldest) < limitMonths + monthsEach;
     }
@@ -640,11 +650,12 @@ private:
     }
 
     /// Ruling 7: a result without an upper limit of its own takes the site's, where sex and age leave but one.
-    void assumeUpperLimit(Evidence& evidence, const FactDefinition& fact, const Rational& factor) const {
+    void assumeUpperLimit(Evidence& evidence, const FactDefinition& fact, const Rational& factor) {
+        if (fact.upperLimits.empty()) return;
         const auto& birthDate = chart_.patient.birthDate;
         const bool isBorn = birthDate && birthDate->firstDay() <= asOf_;
-        const int oldest = isBorn ? fhir::completedMonths(birthDate->firstDay(), asOf_) / 12 : 150;
-        const int youngest = isBorn ? fhir::completedMonths(std::min(birthDate->lastDay(), asOf_), asOf_) / 12 : 0;
+        const int oldest = isBorn ? ageInMonths().second / 12 : 150;
+        const int youngest = isBorn ? ageInMonths().first / 12 : 0;
         const std::string_view gender = chart_.patient.gender;
         const bool sexIsKnown = gender == "male" || gender == "female";
         std::optional<Rational> limit;
@@ -762,7 +773,7 @@ private:
     }
 
     /// A number where a yes or no is asked: against the upper end of the result's own range, the assay's cut-off.
-    void readCutOff(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) const {
+    void readCutOff(Evidence& evidence, const fhir::ObservationResult& result, const FactDefinition& fact) {
         const fhir::Quantity& quantity = result.value.quantity;
         const auto number = fhir::parseDecimal(quantity.value);
         evidence.basis = Basis::unconfirmed;
@@ -1055,6 +1066,7 @@ private:
     std::vector<Report> reports_;
     bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
     std::unordered_set<std::string> reported_;  ///< paths that already have an issue
+    std::optional<std::pair<int, int>> age_;    ///< ageInMonths()
     const FactDefinition* oxygen_ = nullptr;
     struct Oxygen {
         const fhir::ObservationOutline* outline;
