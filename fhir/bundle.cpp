@@ -108,8 +108,28 @@ struct Envelope {
     }
 };
 
+/// What is looked at of an entry of a Bundle, the same way.
+struct Entry {
+    bool isPlain = false;
+    Value resource;
+    Value fullUrl;
+
+    /// Of an entry in which a name stands twice nothing.
+    explicit Entry(Value entry) {
+        const json::Node* const first = entry.node();
+        isPlain = !entry.isObject() || !first->repeats;
+        if (!entry.isObject() || !isPlain) return;
+        const json::Node* const end = first + first->span;
+        for (const json::Node* node = first + 1; node != end; node += node->span) {
+            if (node->name == json::Name("resource").id()) resource = Value(node);
+            if (node->name == json::Name("fullUrl").id()) fullUrl = Value(node);
+        }
+    }
+};
+
 struct Found {
     Value resource;
+    TypeId typeId = 0;
     std::string_view type;
     Place place;
     std::string_view fullUrl;
@@ -191,11 +211,13 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
 void collectBundle(Value bundle, std::string path, bool isPage, Collection& collection) {
     if (!isPage && (nextLink(bundle) || holdsLessThanTotal(bundle))) collection.withheld = true;
     Place place{collection.keep(std::move(path)), 0, Place::Kind::entry};
-    for (const Value entry : bundle["entry"].items()) {
+    for (const Value item : bundle["entry"].items()) {
         Value resource;
         try {
-            resource = entry["resource"];
-            if (resource) collect(resource, place, entry["fullUrl"].text(), collection);
+            const Entry entry(item);
+            resource = entry.isPlain ? entry.resource : item["resource"];
+            const Value fullUrl = entry.isPlain || !resource ? entry.fullUrl : item["fullUrl"];
+            if (resource) collect(resource, place, fullUrl.text(), collection);
         } catch (const Error& error) {
             collection.leaveOut(typeOf(resource), place.text() + '.' + error.path(),
                                 "resource left out: " + std::string(error.what()));
@@ -219,19 +241,35 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
     }
     const Envelope envelope(value);
     const std::string_view type = envelope.resourceType.text();
-    if (type == "Bundle") {
-        collectBundle(value, place.text(), false, collection);
-    } else if (const bool isRecord = isOneOf(recordTypes, type) || isActivity(type);
-               isRecord || type == "Patient" || isOneOf(referencedTypes, type)) {
+    const TypeId id = typeId(type);
+    const auto take = [&](std::vector<Found>& found) {
         // Looked at now, so that a resource that contradicts itself here is left out.
-        const Value id = envelope.isPlain ? envelope.id : value["id"];
+        const Value idOf = envelope.isPlain ? envelope.id : value["id"];
         const Value meta = envelope.isPlain ? envelope.meta : value["meta"];
-        auto& found = isRecord ? collection.others : type == "Patient" ? collection.patients : collection.referenced;
-        found.push_back({value, type, place, fullUrl, id.text(), meta["lastUpdated"].text(), envelope.subject});
-    } else if (type == "OperationOutcome") {
-        if (saysWithheld(value)) collection.withheld = true;
-    } else if (type.empty()) {
-        collection.leaveOut("", place.text(), value.isObject() ? "has no resourceType" : "is not a resource");
+        found.push_back(
+            {value, id, type, place, fullUrl, idOf.text(), meta["lastUpdated"].text(), envelope.subject});
+    };
+    switch (typeUses[id]) {
+        case TypeUse::record:
+        case TypeUse::activity:
+            take(collection.others);
+            break;
+        case TypeUse::patient:
+            take(collection.patients);
+            break;
+        case TypeUse::referenced:
+            take(collection.referenced);
+            break;
+        case TypeUse::bundle:
+            collectBundle(value, place.text(), false, collection);
+            break;
+        case TypeUse::outcome:
+            if (saysWithheld(value)) collection.withheld = true;
+            break;
+        case TypeUse::none:
+            if (type.empty())
+                collection.leaveOut("", place.text(), value.isObject() ? "has no resourceType" : "is not a resource");
+            break;
     }
 }
 
@@ -429,30 +467,39 @@ void addObservation(Value resource, const Place& place, Chart& chart) {
 void read(const Found& found, const Lookup& lookUp, Collection& collection, Chart& chart) {
     const Value resource = found.resource;
     const Place& place = found.place;
-    const std::string_view type = found.type;
-    if (type == "Observation") {
-        addObservation(resource, place, chart);
-    } else if (type == "Condition") {
-        chart.condition.push_back(readCondition(resource, place, chart.patient, chart.issues));
-    } else if (type == "AllergyIntolerance") {
-        chart.allergyIntolerance.push_back(readAllergyIntolerance(resource, place, chart.patient, chart.issues));
-    } else if (type == "DiagnosticReport") {
-        chart.diagnosticReport.push_back(readDiagnosticReport(resource, place, chart.issues));
-        std::size_t index = 0;
-        for (const Value contained : resource["contained"].items()) {
-            const std::size_t own = index++;
-            if (contained["resourceType"].text() != "Observation") continue;
-            const Place inside{collection.keep(place.text() + ".contained[" + std::to_string(own) + ']')};
-            addObservation(contained, inside, chart);
+    switch (found.typeId) {
+        case typeId("Observation"):
+            addObservation(resource, place, chart);
+            break;
+        case typeId("Condition"):
+            chart.condition.push_back(readCondition(resource, place, chart.patient, chart.issues));
+            break;
+        case typeId("AllergyIntolerance"):
+            chart.allergyIntolerance.push_back(readAllergyIntolerance(resource, place, chart.patient, chart.issues));
+            break;
+        case typeId("DiagnosticReport"): {
+            chart.diagnosticReport.push_back(readDiagnosticReport(resource, place, chart.issues));
+            std::size_t index = 0;
+            for (const Value contained : resource["contained"].items()) {
+                const std::size_t own = index++;
+                if (contained["resourceType"].text() != "Observation") continue;
+                const Place inside{collection.keep(place.text() + ".contained[" + std::to_string(own) + ']')};
+                addObservation(contained, inside, chart);
+            }
+            break;
         }
-    } else if (type == "ResearchSubject") {
-        chart.researchSubject.push_back(readResearchSubject(resource, place, lookUp, chart.issues));
-    } else if (type == "Consent") {
-        chart.consent.push_back(readConsent(resource, place, lookUp, chart.issues));
-    } else if (type == "QuestionnaireResponse") {
-        chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, place.text(), chart.issues));
-    } else {
-        readActivities(resource, place, lookUp, chart.activity, chart.issues);
+        case typeId("ResearchSubject"):
+            chart.researchSubject.push_back(readResearchSubject(resource, place, lookUp, chart.issues));
+            break;
+        case typeId("Consent"):
+            chart.consent.push_back(readConsent(resource, place, lookUp, chart.issues));
+            break;
+        case typeId("QuestionnaireResponse"):
+            chart.questionnaireResponse.push_back(readQuestionnaireResponse(resource, place.text(), chart.issues));
+            break;
+        default:
+            readActivities(resource, place, lookUp, chart.activity, chart.issues);
+            break;
     }
 }
 
@@ -461,8 +508,8 @@ void reserve(Chart& chart, const std::vector<Found>& resources) {
     std::size_t observations = 0;
     std::size_t conditions = 0;
     for (const Found& found : resources) {
-        observations += found.type == "Observation";
-        conditions += found.type == "Condition";
+        observations += found.typeId == typeId("Observation");
+        conditions += found.typeId == typeId("Condition");
     }
     chart.observation.reserve(observations);
     chart.condition.reserve(conditions);

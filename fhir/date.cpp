@@ -1,7 +1,11 @@
 #include "fhir/date.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/date_time/gregorian/gregorian_types.hpp>
+#include <cstring>
+
+#include "fhir/hash.h"
 
 namespace fhir {
 
@@ -95,11 +99,13 @@ DateTime DateTime::ofDays(Date first, Date last) {
     return {first.days() * dayLength, (last.days() + std::int64_t{1}) * dayLength - 1};
 }
 
-std::optional<DateTime> DateTime::parse(std::string_view text) {
+namespace {
+
+std::optional<DateTime> parseAnew(std::string_view text) {
     const int year = digits<4>(text, 0);
     if (text.size() == 4) {
         if (!exists(year, 1, 1)) return std::nullopt;
-        return ofDays(*Date::of(year, 1, 1), *Date::of(year, 12, 31));
+        return DateTime::ofDays(*Date::of(year, 1, 1), *Date::of(year, 12, 31));
     }
     if (text.size() < 7 || text[4] != '-') return std::nullopt;
     const int month = digits<2>(text, 5);
@@ -107,11 +113,11 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
         if (!exists(year, month, 1)) return std::nullopt;
         const int end =
             Calendar::end_of_month_day(static_cast<unsigned short>(year), static_cast<unsigned short>(month));
-        return ofDays(*Date::of(year, month, 1), *Date::of(year, month, end));
+        return DateTime::ofDays(*Date::of(year, month, 1), *Date::of(year, month, end));
     }
     const auto day = Date::parse(text.substr(0, 10));
     if (!day) return std::nullopt;
-    if (text.size() == 10) return ofDay(*day);
+    if (text.size() == 10) return DateTime::ofDay(*day);
 
     // Thh:mm, optionally :ss and a fraction, then Z or an offset.
     const int hour = digits<2>(text, 11);
@@ -140,7 +146,7 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
             if (at == start) return std::nullopt;
         }
     }
-    if (at == text.size()) return ofDay(*day);
+    if (at == text.size()) return DateTime::ofDay(*day);
     if (text[at] == 'Z' && at + 1 == text.size()) return DateTime{moment, moment + length - 1};
     const int offsetHours = digits<2>(text, at + 1);
     const int offsetMinutes = digits<2>(text, at + 4);
@@ -150,6 +156,43 @@ std::optional<DateTime> DateTime::parse(std::string_view text) {
     const std::int64_t offset = offsetHours * std::int64_t{3'600'000} + offsetMinutes * std::int64_t{60'000};
     moment += text[at] == '+' ? -offset : offset;
     return DateTime{moment, moment + length - 1};
+}
+
+/// Dates that were read last: those of a chart repeat themselves, from panel to panel and within one.
+class DateMemo {
+public:
+    const std::optional<DateTime>& parse(std::string_view text) {
+        std::uint64_t day = 0;
+        std::uint64_t end = 0;
+        std::memcpy(&day, text.data() + 2, sizeof(day));
+        std::memcpy(&end, text.data() + text.size() - sizeof(end), sizeof(end));
+        Known& known = known_[mixed(hashWith(day, end)) % known_.size()];
+        if (known.size == text.size() && std::memcmp(known.letters.data(), text.data(), text.size()) == 0)
+            return known.date;
+        known.date = parseAnew(text);
+        known.size = text.size();
+        std::memcpy(known.letters.data(), text.data(), text.size());
+        return known.date;
+    }
+
+    static constexpr std::size_t shortest = 10;
+    static constexpr std::size_t longest = 32;
+
+private:
+    struct Known {
+        std::size_t size = 0;
+        std::array<char, longest> letters{};
+        std::optional<DateTime> date;
+    };
+    std::array<Known, 16> known_;
+};
+
+}  // namespace
+
+std::optional<DateTime> DateTime::parse(std::string_view text) {
+    if (text.size() < DateMemo::shortest || text.size() > DateMemo::longest) return parseAnew(text);
+    thread_local DateMemo memo;
+    return memo.parse(text);
 }
 
 namespace {

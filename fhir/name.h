@@ -1,13 +1,12 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <string_view>
 #include <type_traits>
+
+#include "fhir/word_table.h"
 
 namespace fhir::json {
 
@@ -153,85 +152,21 @@ inline constexpr auto elementNames = std::to_array<std::string_view>({
     "whenPrepared",
 });
 
-/// The position of a name among elementNames counted from 1; 0 for every other name.
-using NameId = std::uint8_t;
-static_assert(elementNames.size() < 255);
-
-/// Whether two texts of one length are the same, without a call: names are short.
-constexpr bool sameLetters(const char* left, const char* right, std::size_t size) {
-    if (std::is_constant_evaluated() || size < 4) {
-        for (std::size_t i = 0; i < size; ++i) {
-            if (left[i] != right[i]) return false;
-        }
-        return true;
-    }
-    const auto same = [&]<typename Word>(std::size_t at, Word) {
-        Word a = 0;
-        Word b = 0;
-        std::memcpy(&a, left + at, sizeof(Word));
-        std::memcpy(&b, right + at, sizeof(Word));
-        return a == b;
-    };
-    if (size < 8) return same(0, std::uint32_t{}) && same(size - 4, std::uint32_t{});
-    for (std::size_t at = 0; at + 8 < size; at += 8) {
-        if (!same(at, std::uint64_t{})) return false;
-    }
-    return same(size - 8, std::uint64_t{});
-}
-
-/// A hash without collisions among elementNames: its multiplier is searched when the program is built.
-class NameTable {
-public:
-    consteval NameTable() {
-        while (!fill()) multiplier_ += 0x61C8864680B583EAULL;  // stays odd
-    }
-
-    constexpr NameId find(std::string_view name) const {
-        if (name.empty()) return 0;
-        const NameId id = slots_[slot(name)];
-        if (id == 0) return 0;
-        const std::string_view known = elementNames[id - std::size_t{1}];
-        return known.size() == name.size() && sameLetters(known.data(), name.data(), name.size()) ? id : NameId{0};
-    }
-
-private:
-    static constexpr unsigned bits = 11;
-
-    /// Length and four letters tell all of them apart.
-    constexpr std::size_t slot(std::string_view name) const {
-        const auto letter = [&](std::size_t at) {
-            return static_cast<std::uint64_t>(static_cast<unsigned char>(name[at]));
-        };
-        const std::size_t last = name.size() - 1;
-        const std::uint64_t letters = letter(0) | letter(last) << 8U | letter(last / 2) << 16U |
-                                      letter(last / 4 * 3) << 24U | static_cast<std::uint64_t>(last) << 32U;
-        return static_cast<std::size_t>((letters * multiplier_) >> (64U - bits));
-    }
-
-    consteval bool fill() {
-        for (NameId& each : slots_) each = 0;
-        NameId id = 0;
-        for (const std::string_view name : elementNames) {
-            NameId& place = slots_[slot(name)];
-            ++id;
-            if (place != 0) return false;
-            place = id;
-        }
-        return true;
-    }
-
-    std::uint64_t multiplier_ = 0x9E3779B97F4A7C15ULL;
-    std::array<NameId, std::size_t{1} << bits> slots_{};
-};
-
+using NameTable = WordTable<elementNames, 11>;
 inline constexpr NameTable nameTable;
 
-/// Whether this is one of elementNames that nobody reads from an Observation, of which a chart has most: it is jumped
-/// over there.
+/// The position of a name among elementNames counted from 1; 0 for every other name.
+using NameId = NameTable::Id;
+
+/// The elementNames that nobody reads from an Observation, of which a chart has most: it is jumped over there.
+inline constexpr auto unreadOfObservation = [] {
+    std::array<bool, 256> unread{};
+    for (const std::string_view name : {"category", "contained", "extension", "identifier", "text"})
+        unread[nameTable.find(name)] = true;
+    return unread;
+}();
 constexpr bool isUnreadOfObservation(NameId id) {
-    constexpr std::array unread{nameTable.find("category"), nameTable.find("contained"), nameTable.find("extension"),
-                                nameTable.find("identifier"), nameTable.find("text")};
-    return id != 0 && std::find(unread.begin(), unread.end(), id) != unread.end();
+    return unreadOfObservation[id];
 }
 
 /// The name of a member that is asked for: a literal is looked up when the program is built, other texts when it runs.
