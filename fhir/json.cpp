@@ -80,6 +80,29 @@ struct Repeating {
 
 constexpr Repeating repeating;
 
+/// The elementNames as they are written in front of their values: "id":
+struct WrittenNames {
+    static constexpr std::size_t longest = 32;
+    struct Name {
+        std::array<char, longest> letters{};
+        std::uint32_t size = 0;
+    };
+    std::array<Name, elementNames.size() + 1> names{};
+
+    consteval WrittenNames() {
+        for (std::size_t i = 0; i < elementNames.size(); ++i) {
+            Name& name = names[i + 1];
+            const auto put = [&](char c) { name.letters[name.size++] = c; };
+            put('"');
+            for (const char c : elementNames[i]) put(c);
+            put('"');
+            put(':');
+        }
+    }
+};
+
+constexpr WrittenNames writtenNames;
+
 /// Reads a text into nodes, and knows at every moment where it is. Never recurses deeper than the limit of levels.
 class Parser {
 public:
@@ -455,15 +478,12 @@ private:
     /// The name of a member and the colon behind it. What stood at such a place before is expected to stand there
     /// again.
     NameId readName(NameId& expected, std::string_view& name) {
-        if (expected != 0) {
-            const std::string_view text = elementNames[expected - std::size_t{1}];
-            if (end_ - at_ > static_cast<std::ptrdiff_t>(text.size() + 3) && *at_ == '"' &&
-                sameLetters(at_ + 1, text.data(), text.size()) && at_[text.size() + 1] == '"' &&
-                at_[text.size() + 2] == ':') {
-                at_ += text.size() + 3;
-                name = text;
-                return expected;
-            }
+        const WrittenNames::Name& written = writtenNames.names[expected];
+        if (end_ - at_ >= static_cast<std::ptrdiff_t>(WrittenNames::longest) && expected != 0 &&
+            sameBytes32(at_, written.letters.data(), written.size)) {
+            at_ += written.size;
+            name = elementNames[expected - std::size_t{1}];
+            return expected;
         }
         if (*at_ != '"') fail("the name of a member is missing");
         name = readString();

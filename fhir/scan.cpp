@@ -68,10 +68,27 @@ __attribute__((target("avx2"))) inline Block readBlockAvx2(const char* at) {
     return block;
 }
 
-/// Whether this machine has AVX2, and the multiplication without carry beside it.
-bool hasAvx2AndPclmul() {
+__attribute__((target("avx512f,avx512bw"))) inline Block readBlockAvx512(const char* at) {
+    const __m512i bytes = _mm512_loadu_si512(at);
+    const __m512i folded = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+    return {_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"')), _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\')),
+            _mm512_cmple_epu8_mask(bytes, _mm512_set1_epi8(0x1F)),
+            _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8('{')),
+            _mm512_cmpeq_epi8_mask(folded, _mm512_set1_epi8('}'))};
+}
+
+/// What this machine has beyond SSE2; each stands for those before it as well.
+enum class Instructions { sse2, avx2, avx512 };
+
+Instructions instructions() {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("pclmul") != 0;
+    const auto has = [](int supported) { return supported != 0; };
+    // AVX2 with the multiplication without carry, and with what counts and clears bits.
+    if (!has(__builtin_cpu_supports("avx2")) || !has(__builtin_cpu_supports("pclmul")) ||
+        !has(__builtin_cpu_supports("bmi")))
+        return Instructions::sse2;
+    const bool has512 = has(__builtin_cpu_supports("avx512f")) && has(__builtin_cpu_supports("avx512bw"));
+    return has512 ? Instructions::avx512 : Instructions::avx2;
 }
 
 /// As between(), by one multiplication without carry.
@@ -235,13 +252,24 @@ Jump jumpSse2(char opening, const char* at, const char* end, std::size_t levels,
     return Jumping(opening, at, end, levels, checks).run(readBlockSse2, between);
 }
 
-__attribute__((target("avx2,pclmul"))) Jump jumpAvx2(char opening, const char* at, const char* end, std::size_t levels,
-                                                     bool checks) {
+__attribute__((target("avx2,pclmul,bmi"))) Jump jumpAvx2(char opening, const char* at, const char* end,
+                                                         std::size_t levels, bool checks) {
     return Jumping(opening, at, end, levels, checks).run(readBlockAvx2, betweenPclmul);
 }
 
+__attribute__((target("avx512f,avx512bw,pclmul,bmi"))) Jump jumpAvx512(char opening, const char* at, const char* end,
+                                                                       std::size_t levels, bool checks) {
+    return Jumping(opening, at, end, levels, checks).run(readBlockAvx512, betweenPclmul);
+}
+
+auto* jumpWith(Instructions instructions) {
+    return instructions == Instructions::avx512 ? jumpAvx512
+           : instructions == Instructions::avx2 ? jumpAvx2
+                                                : jumpSse2;
+}
+
 /// What this machine jumps with.
-const auto jump = hasAvx2AndPclmul() ? jumpAvx2 : jumpSse2;
+const auto jump = jumpWith(instructions());
 #else
 Jump jump(char opening, const char* at, const char* end, std::size_t levels, bool checks) {
     return Jumping(opening, at, end, levels, checks).run(readBlock, between);
@@ -281,7 +309,24 @@ __attribute__((target("avx2"))) std::size_t plainAvx2(const char* at, std::size_
     return i;
 }
 
-const auto plainBytes = hasAvx2AndPclmul() ? plainAvx2 : plainSse2;
+__attribute__((target("avx512f,avx512bw"))) std::size_t plainAvx512(const char* at, std::size_t size) {
+    std::size_t i = 0;
+    for (; i + 128 <= size; i += 128) {
+        const __m512i first = _mm512_loadu_si512(at + i);
+        const __m512i second = _mm512_loadu_si512(at + i + 64);
+        const __mmask64 zero = _mm512_cmpeq_epi8_mask(_mm512_min_epu8(first, second), _mm512_setzero_si512());
+        if ((_mm512_movepi8_mask(_mm512_or_si512(first, second)) | zero) != 0) break;
+    }
+    return i;
+}
+
+auto* plainWith(Instructions instructions) {
+    return instructions == Instructions::avx512 ? plainAvx512
+           : instructions == Instructions::avx2 ? plainAvx2
+                                                : plainSse2;
+}
+
+const auto plainBytes = plainWith(instructions());
 
 }  // namespace
 #else
