@@ -246,8 +246,7 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
         // Looked at now, so that a resource that contradicts itself here is left out.
         const Value idOf = envelope.isPlain ? envelope.id : value["id"];
         const Value meta = envelope.isPlain ? envelope.meta : value["meta"];
-        found.push_back(
-            {value, id, type, place, fullUrl, idOf.text(), meta["lastUpdated"].text(), envelope.subject});
+        found.push_back({value, id, type, place, fullUrl, idOf.text(), meta["lastUpdated"].text(), envelope.subject});
     };
     switch (typeUses[id]) {
         case TypeUse::record:

@@ -3,14 +3,30 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "fhir/error.h"
 #include "fhir/repeats.h"
 #include "fhir/resource_type.h"
 #include "fhir/scan.h"
+#include "fhir/shapes.h"
 
 namespace fhir::json {
+
+/// What a thread has read before, and finds again. It grows to a few megabytes at most, and is forgotten then.
+class Memory {
+public:
+    bool isFull() const { return arena_.bytes() >= mostBytes || shapes.isFull(); }
+
+private:
+    static constexpr std::size_t mostBytes = std::size_t{4} << 20;
+    Arena arena_;
+
+public:
+    Repeats repeats{arena_};
+    Shapes shapes{arena_};
+};
 
 namespace {
 
@@ -106,15 +122,16 @@ constexpr WrittenNames writtenNames;
 /// Reads a text into nodes, and knows at every moment where it is. Never recurses deeper than the limit of levels.
 class Parser {
 public:
-    /// What is known already is found in `repeats`, where there are some.
-    Parser(std::string_view text, Selection selection, const Limits& limits, Repeats* repeats, std::vector<Node>& nodes,
+    /// What is known already is found in `memory`, where there is one.
+    Parser(std::string_view text, Selection selection, const Limits& limits, Memory* memory, std::vector<Node>& nodes,
            std::vector<std::unique_ptr<char[]>>& unescaped)
         : text_(text),
           at_(text.data()),
           end_(text.data() + text.size()),
           selection_(selection),
           limits_(limits),
-          repeats_(repeats),
+          repeats_(memory == nullptr ? nullptr : &memory->repeats),
+          shapes_(memory == nullptr || !limits.checksSkipped ? nullptr : &memory->shapes),
           levels_(std::min(limits.depth, open_.size())),
           left_(limits.values),
           nodes_(nodes),
@@ -205,13 +222,17 @@ private:
             case '[':
                 readArray();
                 return;
-            case '"':
-                add(Kind::string, readString());
+            case '"': {
+                const std::string_view text = readString();
+                if (records_) record(Shapes::Filling::string, text);
+                add(Kind::string, text);
                 return;
+            }
             default:
                 break;
         }
         const auto [kind, text] = readScalar();
+        if (records_ && kind == Kind::number) record(Shapes::Filling::number, text);
         add(kind, text);
     }
 
@@ -428,6 +449,8 @@ private:
                     (id == 0 ? !own.name.starts_with("value") : isObservation && isUnreadOfObservation(id))) {
                     if (repeats_ != nullptr && repeating.whole[id]) {
                         skipRepeating(id);
+                    } else if (records_) {
+                        skipAndRecord();
                     } else {
                         skipValue();
                     }
@@ -435,13 +458,16 @@ private:
                     repeats = seen.add(id) || repeats;
                     if (selects && repeats_ != nullptr && repeating.whole[id]) {
                         readRepeating(id);
-                    } else if (id == subjectId && selects && repeats_ != nullptr && *at_ == '{') {
+                    } else if (id == subjectId && selects && repeats_ != nullptr && *at_ == '{' && !records_) {
                         readSubject();
+                    } else if (id == resourceId && selects && shapes_ != nullptr && *at_ == '{' && !records_) {
+                        readResource();
                     } else {
                         readMember(id, own.name);
                     }
                     if (selects && id == resourceTypeId && nodes_.size() == node + 2 && isResource()) {
                         if (!isReadHere(nodes_.back())) {
+                            records_ = false;
                             jump('{');
                             break;
                         }
@@ -467,7 +493,10 @@ private:
                 }
             }
         }
-        if (rest.begin != nullptr && !repeats) keepRest(rest);
+        if (rest.begin != nullptr) {
+            if (ownName == valueQuantityId) records_ = false;  // its unit is to be known first
+            if (!repeats) keepRest(rest);
+        }
         nodes_[node].names = seen.folded();
         nodes_[node].repeats = repeats;
         nodes_[node].selected = selects;
@@ -537,6 +566,126 @@ private:
         unchecked_ = next;
     }
 
+    /// A resource in an entry: by its shape where that is known, and otherwise in the usual way, which tells its shape.
+    void readResource() {
+        if (takeShape()) return;
+        gaps_.clear();
+        recorded_ = {at_, nodes_.size(), depth_};
+        records_ = true;
+        name_ = resourceId;
+        readValue();
+        if (!std::exchange(records_, false)) return;
+        const std::string_view text(recorded_.begin, static_cast<std::size_t>(at_ - recorded_.begin));
+        shapes_->keep(depth_, text, gaps_, nodes_.data() + recorded_.node, nodes_.size() - recorded_.node);
+    }
+
+    /// Reads a resource by its shape. False when that is not known, or when the resource is to be read in the usual
+    /// way, which says what is wrong with it: nothing has happened then.
+    bool takeShape() {
+        const char* const begin = at_;
+        const Shapes::Piece* piece = Shapes::find(shapes_->begin(depth_), at_, end_);
+        std::array<std::string_view, Shapes::mostGaps> fillings;
+        std::size_t count = 0;
+        for (; piece != nullptr; piece = Shapes::find(*piece->then, at_, end_)) {
+            at_ += piece->text.size();
+            if (piece->filling == Shapes::Filling::nothing) break;
+            const char* const filling = at_;
+            if (count == fillings.size() || !passFilling(*piece)) {
+                piece = nullptr;
+                break;
+            }
+            fillings[count++] = {filling, static_cast<std::size_t>(at_ - filling)};
+        }
+        if (piece == nullptr || depth_ + piece->shape->levels > levels_ || piece->shape->count > left_) {
+            at_ = begin;
+            return false;
+        }
+        const Shapes::Shape& shape = *piece->shape;
+        const std::size_t first = nodes_.size();
+        left_ -= shape.count;
+        nodes_.insert(nodes_.end(), shape.nodes, shape.nodes + shape.count);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (shape.gaps[i] == Shapes::noNode) continue;
+            Node& node = nodes_[first + shape.gaps[i]];
+            node.data = fillings[i].data();
+            node.size = static_cast<std::uint32_t>(fillings[i].size());
+        }
+        return true;
+    }
+
+    /// Goes on behind what fills the gap behind a piece. False when it is something else.
+    bool passFilling(const Shapes::Piece& piece) {
+        if (piece.filling == Shapes::Filling::string) {
+            at_ = findStringEnd(at_, end_);
+            return at_ != end_ && *at_ == '"';
+        }
+        const std::size_t depth = depth_;
+        try {
+            if (piece.filling == Shapes::Filling::number) {
+                readNumber();
+            } else {
+                depth_ += piece.level;
+                skipValue();
+                depth_ = depth;
+            }
+            return true;
+        } catch (const Error&) {
+            depth_ = depth;
+            return false;
+        }
+    }
+
+    /// Writes down that the text of the value that comes next may be another one in other resources of this shape.
+    void record(Shapes::Filling filling, std::string_view text) {
+        if (name_ == resourceTypeId || name_ == statusId) return;
+        const bool isWritten = !std::less<const char*>()(text.data(), recorded_.begin) && text.data() < at_;
+        if (!isWritten || gaps_.size() == Shapes::mostGaps) {
+            records_ = false;  // with escapes
+            return;
+        }
+        gaps_.push_back({filling, text, static_cast<std::uint32_t>(nodes_.size() - recorded_.node), 0});
+    }
+
+    /// Jumps over a value, in which other texts may stand in other resources of this shape.
+    void skipAndRecord() {
+        const char* const begin = at_;
+        skipValue();
+        const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
+        const std::size_t before = gaps_.size();
+        if (isShort(text) && recordStrings(text)) return;
+        gaps_.resize(before);
+        if (before == Shapes::mostGaps) {
+            records_ = false;
+            return;
+        }
+        gaps_.push_back(
+            {Shapes::Filling::skipped, text, Shapes::noNode, static_cast<std::uint32_t>(depth_ - recorded_.depth)});
+    }
+
+    static bool isShort(std::string_view text) {
+        constexpr std::size_t most = 200;
+        return text.size() <= most;
+    }
+
+    /// The strings of a value that was jumped over, but for names. False when there is more in it that may differ.
+    bool recordStrings(std::string_view text) {
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (text[i] != '"') {
+                const bool isPunctuation = std::string_view("{}[]:, \n\r\t").find(text[i]) != std::string_view::npos;
+                if (!isPunctuation) return false;
+                continue;
+            }
+            const std::size_t begin = i + 1;
+            i = text.find_first_of("\"\\", begin);
+            if (i == std::string_view::npos || text[i] == '\\') return false;
+            const std::size_t next = text.find_first_not_of(" \n\r\t", i + 1);
+            if (next != std::string_view::npos && text[next] == ':') continue;
+            if (gaps_.size() == Shapes::mostGaps) return false;
+            gaps_.push_back({Shapes::Filling::string, text.substr(begin, i - begin), Shapes::noNode, 0});
+        }
+        return true;
+    }
+
     /// A value that may stand in other charts, too.
     void readRepeating(NameId id) {
         name_ = id;
@@ -551,16 +700,18 @@ private:
             return;
         }
         readValue();
+        records_ = false;  // until it is known
         keep(key, begin, node);
     }
 
     void skipRepeating(NameId id) {
-        if (*at_ != '{' && *at_ != '[') return skipValue();
+        if (*at_ != '{' && *at_ != '[') return records_ ? skipAndRecord() : skipValue();
         Repeats::Key key;
         const char* const begin = at_;
         const Repeats::Known* const known = repeats_->find(Repeats::Kind::skipped, id, at_, end_, key);
         if (known != nullptr && addKnown(*known)) return;
         skipValue();
+        records_ = false;
         keep(key, begin, nodes_.size());
     }
 
@@ -640,6 +791,9 @@ private:
 
     static constexpr NameId resourceTypeId = nameTable.find("resourceType");
     static constexpr NameId subjectId = nameTable.find("subject");
+    static constexpr NameId resourceId = nameTable.find("resource");
+    static constexpr NameId statusId = nameTable.find("status");
+    static constexpr NameId valueQuantityId = nameTable.find("valueQuantity");
 
     std::string_view text_;
     const char* at_;
@@ -648,7 +802,15 @@ private:
     Selection selection_;
     const Limits& limits_;
     Repeats* repeats_;
-    NameId name_ = 0;  ///< of the member whose value comes next
+    Shapes* shapes_;
+    bool records_ = false;  ///< a resource is being read whose shape is not known
+    struct {
+        const char* begin = nullptr;
+        std::size_t node = 0;
+        std::size_t depth = 0;
+    } recorded_;
+    std::vector<Shapes::Gap> gaps_;  ///< of that resource
+    NameId name_ = 0;                ///< of the member whose value comes next
     std::array<Open, 64> open_{};
     std::array<NameId, 1024>
         expected_{};  ///< which name stands where, by the names of the object and the member before
@@ -665,11 +827,11 @@ private:
 };
 
 /// What this thread knows. What was read without checks is not known to whom checks.
-std::shared_ptr<Repeats>& repeatsOf(const Limits& limits) {
-    thread_local std::array<std::shared_ptr<Repeats>, 2> all;
-    std::shared_ptr<Repeats>& repeats = all[limits.checksSkipped ? 1 : 0];
-    if (repeats == nullptr || repeats->isFull()) repeats = std::make_shared<Repeats>();
-    return repeats;
+std::shared_ptr<Memory>& memoryOf(const Limits& limits) {
+    thread_local std::array<std::shared_ptr<Memory>, 2> all;
+    std::shared_ptr<Memory>& memory = all[limits.checksSkipped ? 1 : 0];
+    if (memory == nullptr || memory->isFull()) memory = std::make_shared<Memory>();
+    return memory;
 }
 
 }  // namespace
@@ -680,13 +842,13 @@ Document::Document(std::string text, Selection selection, const Limits& limits) 
     constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
     const std::size_t start = text_.starts_with(byteOrderMark) ? byteOrderMark.size() : 0;
     nodes_.reserve(text_.size() / 12 + 16);
-    Repeats* repeats = nullptr;
+    Memory* memory = nullptr;
     if (selection == Selection::elements) {
-        const std::shared_ptr<Repeats>& known = repeatsOf(limits);
-        repeats = known.get();
-        repeats_ = known;
+        const std::shared_ptr<Memory>& known = memoryOf(limits);
+        memory = known.get();
+        memory_ = known;
     }
-    Parser(text_, selection, limits, repeats, nodes_, unescaped_).parse(start);
+    Parser(text_, selection, limits, memory, nodes_, unescaped_).parse(start);
 }
 
 Value Value::find(Name name) const {

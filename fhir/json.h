@@ -68,7 +68,7 @@ struct Node {
 
 class Items;
 class Members;
-class Repeats;
+class Memory;
 
 /// A value inside a Document, or nothing. Cheap to copy; lives as long as its Document.
 class Value {
@@ -176,7 +176,7 @@ public:
 private:
     std::string text_;
     std::vector<std::unique_ptr<char[]>> unescaped_;  ///< strings that were written with escapes
-    std::shared_ptr<const Repeats> repeats_;          ///< holds texts that stood in an earlier document, too
+    std::shared_ptr<const Memory> memory_;            ///< holds texts that stood in an earlier document, too
     std::vector<Node> nodes_;
 };
 

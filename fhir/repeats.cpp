@@ -35,7 +35,8 @@ private:
     std::array<std::uint64_t, 4> lanes_;
 };
 
-/// How many containers are open at most in a text that was read.
+}  // namespace
+
 std::uint32_t levelsOf(std::string_view text) {
     std::uint32_t depth = 0;
     std::uint32_t deepest = 0;
@@ -52,9 +53,7 @@ std::uint32_t levelsOf(std::string_view text) {
     return deepest;
 }
 
-}  // namespace
-
-Repeats::Repeats() : sets_(1024) {
+Repeats::Repeats(Arena& arena) : arena_(arena), sets_(1024) {
     windows_.fill(longest);
 }
 
@@ -101,15 +100,14 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
         return;
     }
     constexpr std::size_t longestKept = 4096;
-    if (!key.wasSeen || text.size() > longestKept || isFull()) return;
+    if (!key.wasSeen || text.size() > longestKept) return;
     // Texts with escapes were decoded somewhere else.
     const auto isWithin = [&](std::string_view part) {
         constexpr std::less_equal<const char*> notBehind;
         return notBehind(text.data(), part.data()) && notBehind(part.data() + part.size(), text.data() + text.size());
     };
-    auto* const letters = static_cast<char*>(room(text.size(), 1));
-    std::copy(text.begin(), text.end(), letters);
-    auto* const copies = static_cast<Node*>(room(count * sizeof(Node), alignof(Node)));
+    const char* const letters = arena_.keep(text).data();
+    auto* const copies = static_cast<Node*>(arena_.room(count * sizeof(Node), alignof(Node)));
     for (std::size_t i = 0; i < count; ++i) {
         Node* const copy = new (copies + i) Node(nodes[i]);
         const std::string_view own = nodes[i].text();
@@ -117,33 +115,15 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
         if (isWithin(own)) {
             copy->data = letters + (own.data() - text.data());
         } else {
-            auto* const decoded = static_cast<char*>(room(own.size(), 1));
-            std::copy(own.begin(), own.end(), decoded);
-            copy->data = decoded;
+            copy->data = arena_.keep(own).data();
         }
     }
-    auto* const entry = new (room(sizeof(Entry), alignof(Entry))) Entry{
+    auto* const entry = new (arena_.room(sizeof(Entry), alignof(Entry))) Entry{
         {{letters, text.size()}, copies, static_cast<std::uint32_t>(count), levelsOf(text), names}, key.kind, key.name};
     Set& set = setOf(key.hash);
     set.hashes[set.next] = key.hash;
     set.entries[set.next] = entry;
     set.next = (set.next + 1) % ways;
-}
-
-void* Repeats::room(std::size_t bytes, std::size_t alignment) {
-    const std::size_t gap = (alignment - reinterpret_cast<std::uintptr_t>(at_) % alignment) % alignment;
-    if (left_ < gap + bytes) {
-        constexpr std::size_t blockBytes = std::size_t{64} << 10;
-        const std::size_t size = std::max(blockBytes, bytes);
-        at_ = blocks_.emplace_back(std::make_unique<std::byte[]>(size)).get();
-        left_ = size;
-        bytes_ += size;
-        return room(bytes, alignment);
-    }
-    void* const place = at_ + gap;
-    at_ += gap + bytes;
-    left_ -= gap + bytes;
-    return place;
 }
 
 }  // namespace fhir::json

@@ -3,10 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
 
+#include "fhir/arena.h"
 #include "fhir/json.h"
 
 namespace fhir::json {
@@ -15,7 +15,7 @@ namespace fhir::json {
 /// that is known is compared, and not read again.
 ///
 /// One thread looks up and keeps; what was kept never moves nor changes, so that documents may refer to it anywhere,
-/// as long as they hold it. It grows to a few megabytes at most, and tells then that it is full.
+/// as long as they hold the arena.
 class Repeats {
 public:
     /// What the texts are that are looked for: a value; the members of an object behind its first one, with the bracket
@@ -41,7 +41,7 @@ public:
         bool wasSeen = false;  ///< and not kept: what is seen once may be a person's
     };
 
-    Repeats();
+    explicit Repeats(Arena& arena);
 
     /// The value of that name that begins at `at` in a text up to `end`; nothing when it is not known.
     const Known* find(Kind kind, NameId name, const char* at, const char* end, Key& key);
@@ -50,10 +50,7 @@ public:
     void keep(const Key& key, std::string_view text, const Node* nodes, std::size_t count,
               const std::array<std::uint64_t, 4>& names = {});
 
-    bool isFull() const { return bytes_ >= mostBytes; }
-
 private:
-    static constexpr std::size_t mostBytes = std::size_t{2} << 20;
     static constexpr std::uint32_t longest = 128;
     static constexpr std::size_t ways = 4;
 
@@ -75,15 +72,13 @@ private:
     };
 
     Set& setOf(std::uint64_t hash) { return sets_[hash % sets_.size()]; }
-    void* room(std::size_t bytes, std::size_t alignment);
-
+    Arena& arena_;
     std::vector<Set> sets_;
     std::array<std::array<Entry*, 256>, 3> last_{};  ///< by kind and name, the one that was found last
     std::array<std::uint32_t, 1024> windows_{};
-    std::vector<std::unique_ptr<std::byte[]>> blocks_;
-    std::byte* at_ = nullptr;
-    std::size_t left_ = 0;
-    std::size_t bytes_ = 0;
 };
+
+/// How many containers are open at most in a text that was read.
+std::uint32_t levelsOf(std::string_view text);
 
 }  // namespace fhir::json

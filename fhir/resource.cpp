@@ -34,8 +34,8 @@ constexpr KindSet objectKinds = setOf({Kind::null, Kind::object});
 
 /// What the values of members may be, by the id of their name, without the readers above having anything to report.
 struct PlainKinds {
-    std::array<KindSet, 256> ofResult{};  ///< of an Observation and of its components
-    std::array<KindSet, 256> inside{};    ///< of everything in those; the items of arrays have no name
+    std::array<KindSet, 256> ofResult{};    ///< of an Observation and of its components
+    std::array<KindSet, 256> inside{};      ///< of everything in those; the items of arrays have no name
     std::array<std::uint8_t, 256> parts{};  ///< what the member of an Observation is, of those below
 
     static constexpr std::uint8_t read = 1;    ///< something is read inside of it

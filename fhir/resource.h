@@ -176,7 +176,8 @@ struct ObservationOutline {
     std::optional<DateTime> issued;
     bool hasComponents = false;
     bool isPlain = false;  ///< there was nothing to report of all of it
-    /// Of a plain one, whether there is anything beside its value that belongs to its result, or to how it was measured.
+    /// Of a plain one, whether there is anything beside its value that belongs to its result, or to how it was
+    /// measured.
     bool hasFurtherResult = false;
     bool hasMethod = false;
     json::Value value;  ///< of a plain one, its value[x]

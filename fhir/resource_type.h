@@ -37,7 +37,7 @@ constexpr bool isOneOf(const auto& types, std::string_view type) {
 /// Every type from whose resources something is read.
 inline constexpr auto readTypes = [] {
     std::array<std::string_view, 3 + patientTypes.size() + referencedTypes.size()> types{"Patient", "Bundle",
-                                                                                        "OperationOutcome"};
+                                                                                         "OperationOutcome"};
     std::copy(referencedTypes.begin(), referencedTypes.end(),
               std::copy(patientTypes.begin(), patientTypes.end(), types.begin() + 3));
     return types;

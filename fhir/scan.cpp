@@ -263,9 +263,7 @@ __attribute__((target("avx512f,avx512bw,pclmul,bmi"))) Jump jumpAvx512(char open
 }
 
 auto* jumpWith(Instructions instructions) {
-    return instructions == Instructions::avx512 ? jumpAvx512
-           : instructions == Instructions::avx2 ? jumpAvx2
-                                                : jumpSse2;
+    return instructions == Instructions::avx512 ? jumpAvx512 : instructions == Instructions::avx2 ? jumpAvx2 : jumpSse2;
 }
 
 /// What this machine jumps with.

@@ -97,8 +97,7 @@ bool isDrug(std::string_view resourceType) {
 
 class ActivityReader {
 public:
-    ActivityReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                   FactSet& unrecognisable)
+    ActivityReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable)
         : chart_(chart), vocabulary_(vocabulary), facts_(facts), asOf_(facts.asOf), unrecognisable_(unrecognisable) {}
 
     void read() {
@@ -255,8 +254,7 @@ private:
 
 }  // namespace
 
-void readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                    FactSet& unrecognisable) {
+void readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable) {
     ActivityReader(chart, vocabulary, facts, unrecognisable).read();
 }
 

@@ -17,7 +17,6 @@ namespace mapping {
 /// in error, a plan) is left out. Source: NOTES.md, status handling; FHIR R4 value sets of the status elements.
 ///
 /// An event is on file when it happened; a drug is active while it is given, and stopped when it is no longer.
-void readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                    FactSet& unrecognisable);
+void readActivities(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable);
 
 }  // namespace mapping

@@ -9,8 +9,7 @@ namespace {
 
 class AllergyReader {
 public:
-    AllergyReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                  FactSet& unrecognisable)
+    AllergyReader(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable)
         : chart_(chart), vocabulary_(vocabulary), facts_(facts), asOf_(facts.asOf), unrecognisable_(unrecognisable) {}
 
     void read() {
@@ -178,8 +177,7 @@ private:
 
 }  // namespace
 
-void readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                   FactSet& unrecognisable) {
+void readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable) {
     AllergyReader(chart, vocabulary, facts, unrecognisable).read();
 }
 

@@ -13,7 +13,6 @@ namespace mapping {
 /// Refuted and erroneous ones are left out; unconfirmed ones, intolerances and what lacks a proven severity do not
 /// decide. "No known allergy" is evidence against, unless an allergy stands beside it.
 /// Source: NOTES.md, status handling; criteria.json, allergy facts; FHIR R4, AllergyIntolerance.
-void readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                   FactSet& unrecognisable);
+void readAllergies(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable);
 
 }  // namespace mapping

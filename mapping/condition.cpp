@@ -69,8 +69,7 @@ void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, Fac
 
 }  // namespace
 
-void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                    FactSet& unrecognisable) {
+void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable) {
     const fhir::Date asOf = facts.asOf;
     const FactDefinition* relapse = vocabulary.find("relapse");
     std::vector<Match> matches;

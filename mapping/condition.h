@@ -17,7 +17,6 @@ inline constexpr std::string_view notConfirmed = "not confirmed";
 ///
 /// Refuted and erroneous Conditions are left out, unconfirmed ones and codes under review have basis unconfirmed.
 /// Source: clinical README rulings 2, 3, 12, 16, 17.
-void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
-                    FactSet& unrecognisable);
+void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, FactSet& unrecognisable);
 
 }  // namespace mapping

@@ -95,8 +95,7 @@ void sortRecords(std::vector<Evidence>& records) {
 
 }  // namespace
 
-Facts::Facts(const Vocabulary& vocabulary)
-    : vocabulary_(&vocabulary), facts_(vocabulary.facts().size()) {
+Facts::Facts(const Vocabulary& vocabulary) : vocabulary_(&vocabulary), facts_(vocabulary.facts().size()) {
     const Fact* const silent = vocabulary.silent(Basis::missing);
     for (std::size_t i = 0; i < facts_.size(); ++i) facts_[i] = silent + i;
 }

@@ -1054,7 +1054,7 @@ private:
     std::vector<Status> status_;  ///< of all Observations
     std::vector<Range> ranges_;   ///< which of those are an Observation's
     std::vector<Match> matches_;
-    std::vector<bool> isRead_;             ///< which Observations were read
+    std::vector<bool> isRead_;           ///< which Observations were read
     std::vector<std::uint16_t> seenAt_;  ///< by fact, where it is in seen_, counted from 1
     std::vector<Seen> seen_;
     /// What there is to say of an Observation.

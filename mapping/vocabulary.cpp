@@ -721,7 +721,7 @@ Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Probl
 void Vocabulary::prepare() {
     recognised_.assign(systems_.size(), {});
     for (const FactDefinition& fact : facts_) {
-        silences_[fact.index].mayMean = !fact.recognisable()  ? Absence::asked
+        silences_[fact.index].mayMean = !fact.recognisable() ? Absence::asked
                                         : fact.test          ? Absence::missing
                                         : fact.absentMeansNo ? Absence::no
                                                              : Absence::asked;

@@ -44,8 +44,7 @@ const Silence* Silences::keep(std::size_t criterion, const mapping::Facts& facts
     std::vector<mapping::Basis> absent;
     for (const std::size_t fact : own.facts) absent.push_back(facts[fact].absent);
     const Silence* const silence =
-        kept_.emplace_back(std::make_unique<Silence>(facts[0].definition, std::move(absent), outcome, first))
-            .get();
+        kept_.emplace_back(std::make_unique<Silence>(facts[0].definition, std::move(absent), outcome, first)).get();
     ++own.count;
     own.first.store(silence, std::memory_order_release);
     return silence;

@@ -64,7 +64,7 @@ public:
 
 private:
     struct Criterion {
-        std::vector<std::size_t> facts;   ///< what its rule reads, also by way of other criteria
+        std::vector<std::size_t> facts;  ///< what its rule reads, also by way of other criteria
         mapping::FactSet set;            ///< the same
         std::atomic<const Silence*> first{nullptr};
         std::size_t count = 0;

@@ -460,8 +460,7 @@ TEST_CASE("law 2: turning an unknown fact into a known one takes no decided find
         mapping::Facts facts = mapping::readFacts(chart, support::knowledge().vocabulary, support::day(asOf));
         std::vector<Truth> before = truths(facts);
         for (int step = 0; step < 12; ++step) {
-            const std::size_t index =
-                static_cast<std::size_t>(generator.number(0, static_cast<int>(facts.size()) - 1));
+            const std::size_t index = static_cast<std::size_t>(generator.number(0, static_cast<int>(facts.size()) - 1));
             mapping::Fact& fact = facts.own(index);
             if (isKnown(fact)) continue;
             ++turned;
@@ -501,8 +500,7 @@ TEST_CASE("making a fact unknown moves verdicts only towards unknown") {
         mapping::Facts facts = mapping::readFacts(chart, support::knowledge().vocabulary, support::day(asOf));
         std::vector<Truth> before = truths(facts);
         for (int step = 0; step < 20; ++step) {
-            const std::size_t index =
-                static_cast<std::size_t>(generator.number(0, static_cast<int>(facts.size()) - 1));
+            const std::size_t index = static_cast<std::size_t>(generator.number(0, static_cast<int>(facts.size()) - 1));
             mapping::Fact& fact = facts.own(index);
             if (!isKnown(fact) || exceptions.count(fact.definition->name) == 1) continue;
             ++turned;

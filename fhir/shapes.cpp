@@ -1,0 +1,107 @@
+#include "fhir/shapes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "fhir/hash.h"
+#include "fhir/repeats.h"
+
+namespace fhir::json {
+
+namespace {
+
+/// The texts between the gaps: one more than there are gaps.
+template <typename Take>
+void forEachPiece(std::string_view text, const std::vector<Shapes::Gap>& gaps, const Take& take) {
+    const char* at = text.data();
+    for (const Shapes::Gap& gap : gaps) {
+        take(std::string_view(at, static_cast<std::size_t>(gap.text.data() - at)), gap);
+        at = gap.text.data() + gap.text.size();
+    }
+    const char* const end = text.data() + text.size();
+    take(std::string_view(at, static_cast<std::size_t>(end - at)), Shapes::Gap{});
+}
+
+}  // namespace
+
+const Shapes::Piece* Shapes::find(State& state, const char* at, const char* end) {
+    const auto left = static_cast<std::size_t>(end - at);
+    const auto standsHere = [&](const Piece& piece) {
+        return left >= piece.text.size() && std::memcmp(at, piece.text.data(), piece.text.size()) == 0;
+    };
+    if (state.last != nullptr && state.last->next != nullptr && standsHere(*state.last->next))
+        return state.last = state.last->next;
+    // The greatest of those that are not greater than what stands here.
+    const std::string_view here(at, left);
+    const auto behind = std::upper_bound(state.pieces.begin(), state.pieces.end(), here,
+                                         [](std::string_view text, const Piece* piece) { return text < piece->text; });
+    if (behind == state.pieces.begin() || !standsHere(**(behind - 1))) return nullptr;
+    Piece* const found = *(behind - 1);
+    if (state.last != nullptr) state.last->next = found;
+    return state.last = found;
+}
+
+Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& behind) {
+    const auto order = [](const Piece* piece, std::string_view other) { return piece->text < other; };
+    auto place = std::lower_bound(state.pieces.begin(), state.pieces.end(), text, order);
+    for (; place != state.pieces.end() && (*place)->text == text; ++place) {
+        if ((*place)->filling == behind.filling && (*place)->level == behind.level) return **place;
+    }
+    Piece& added = pieces_.emplace_back();
+    added.text = arena_.keep(text);
+    added.filling = behind.filling;
+    added.level = behind.level;
+    if (behind.filling != Filling::nothing) added.then = &states_.emplace_back();
+    state.pieces.insert(place, &added);
+    return added;
+}
+
+void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps, const Node* nodes,
+                  std::size_t count) {
+    constexpr std::size_t longest = 8192;
+    if (gaps.size() > mostGaps || text.size() > longest || isFull()) return;
+    std::uint64_t hash = hashWith(depth, gaps.size());
+    forEachPiece(text, gaps, [&](std::string_view part, const Gap& gap) {
+        hash = hashWith(hashOf(part, hash), static_cast<std::uint64_t>(gap.filling));
+    });
+    std::uint64_t& seen = seen_[hash % seen_.size()];
+    if (seen != hash) {
+        seen = hash;
+        return;
+    }
+
+    Shape& shape = kept_.emplace_back();
+    auto* const copies = static_cast<Node*>(arena_.room(count * sizeof(Node), alignof(Node)));
+    for (std::size_t i = 0; i < count; ++i) new (copies + i) Node(nodes[i]);
+    shape.nodes = copies;
+    shape.count = static_cast<std::uint32_t>(count);
+    shape.levels = levelsOf(text);
+    std::size_t number = 0;
+    State* state = &begin(depth);
+    forEachPiece(text, gaps, [&](std::string_view part, const Gap& gap) {
+        Piece& piece = this->piece(*state, part, gap);
+        // What stands in this part stands in the piece from now on.
+        constexpr std::less_equal<const char*> notBehind;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string_view own = nodes[i].text();
+            if (own.data() != nullptr && notBehind(part.data(), own.data()) &&
+                notBehind(own.data() + own.size(), part.data() + part.size()))
+                copies[i].data = piece.text.data() + (own.data() - part.data());
+        }
+        if (gap.filling == Filling::nothing) {
+            piece.shape = &shape;
+            return;
+        }
+        shape.gaps[number++] = gap.node;
+        state = piece.then;
+    });
+    for (const Gap& gap : gaps) {
+        if (gap.node == noNode) continue;
+        copies[gap.node].data = nullptr;
+        copies[gap.node].size = 0;
+    }
+    ++shapes_;
+}
+
+}  // namespace fhir::json
