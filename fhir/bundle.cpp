@@ -36,6 +36,11 @@ Covered Coverage::of(std::string_view resourceType, std::string_view part) const
     return of(found == types_.end() ? resourceType : std::string_view(found->first));
 }
 
+std::optional<Covered> Coverage::ofAll() const {
+    const bool isOne = types_.empty() && (limitedTypes_.empty() || others_ != Covered::completely);
+    return isOne ? std::optional(of(std::string_view())) : std::nullopt;
+}
+
 void Coverage::set(std::string_view resourceType, std::string_view part, Covered covered) {
     set(std::string(resourceType) + '.' + std::string(part), covered);
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,8 @@ public:
     /// The same for one part of a type, such as the codes that one query asked for; the whole type's where nothing was
     /// said of the part.
     Covered of(std::string_view resourceType, std::string_view part) const;
+    /// What is the same for every type; nothing when types differ.
+    std::optional<Covered> ofAll() const;
     void set(std::string_view resourceType, Covered covered);
     void set(std::string_view resourceType, std::string_view part, Covered covered);
     /// Every type, named or not: "all" on the command line, or a page that was cut.

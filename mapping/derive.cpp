@@ -338,6 +338,11 @@ private:
         const std::vector<Evidence> computed = cockcroftGaultResults(fact);
         if (computed.empty()) return;
         const auto withComputed = [&](const std::vector<Evidence>& reported) {
+            if (reported.empty() && computed.size() == 1) {
+                std::vector<Evidence> only = computed;
+                markStale(only, facts_.asOf);
+                return only;
+            }
             std::vector<Evidence> all = computed;
             for (const Evidence& result : reported) {
                 const bool sameDay = result.method == "Cockcroft-Gault" && result.date && computed.front().date &&

@@ -40,14 +40,18 @@ struct Meanings {
 };
 
 /// Source: rulings 4, 14, 15, 16.
-Meanings meaningsOf(const SourceSet& set, const fhir::Coverage& coverage) {
+Meanings meaningsOf(const SourceSet& set, const fhir::Coverage& coverage, std::optional<fhir::Covered> ofAll) {
     using fhir::Covered;
     bool isMissing = false;           // one of the sources was asked for in vain, or in part
     bool isUncovered = set.isUnread;  // one of them was not read completely
-    for (const std::string& type : set.types) {
-        const Covered covered = coverage.of(type, set.group);
+    const auto add = [&](Covered covered) {
         isMissing = isMissing || covered == Covered::notRead || covered == Covered::partly;
         isUncovered = isUncovered || covered != Covered::completely;
+    };
+    if (ofAll && !set.types.empty()) {
+        add(*ofAll);
+    } else {
+        for (const std::string& type : set.types) add(coverage.of(type, set.group));
     }
     const Basis ofTest = isMissing ? Basis::notCovered : Basis::missing;
     // In the order of Absence: asked, missing, no.
@@ -167,8 +171,9 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
 
     std::vector<Meanings> meanings;
     meanings.reserve(vocabulary.sourceSets().size());
+    const std::optional<fhir::Covered> ofAll = chart.coverage.ofAll();
     for (const SourceSet& set : vocabulary.sourceSets()) {
-        Meanings& ofSet = meanings.emplace_back(meaningsOf(set, chart.coverage));
+        Meanings& ofSet = meanings.emplace_back(meaningsOf(set, chart.coverage, ofAll));
         if (observationWithoutCode && set.observations) ofSet.ofSilence = ofSet.ofSilenceBesideUnknown;
     }
     for (std::size_t i = 0; i < facts.size(); ++i) {

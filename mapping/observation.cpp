@@ -62,13 +62,23 @@ const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, c
     return unit;
 }
 
-std::optional<Interval> intervalOf(const Rational& value, std::string_view comparator) {
-    if (comparator.empty()) return Interval::point(value);
-    if (comparator == "<") return Interval::below(value);
-    if (comparator == "<=") return Interval::atMost(value);
-    if (comparator == ">") return Interval::above(value);
-    if (comparator == ">=") return Interval::atLeast(value);
-    return std::nullopt;
+/// False when the comparator is none of FHIR's.
+bool setInterval(Interval& interval, const Rational& value, std::string_view comparator) {
+    if (comparator.empty()) {
+        interval.low = value;
+        interval.high = value;
+    } else if (comparator == "<") {
+        interval = Interval::below(value);
+    } else if (comparator == "<=") {
+        interval = Interval::atMost(value);
+    } else if (comparator == ">") {
+        interval = Interval::above(value);
+    } else if (comparator == ">=") {
+        interval = Interval::atLeast(value);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 bool isPlausible(const Interval& value, const Interval& plausible) {
@@ -81,19 +91,23 @@ bool isPlausible(const Interval& value, const Interval& plausible) {
 /// A number in that unit; nothing when the unit cannot be read.
 Measured measured(const fhir::Quantity& quantity, const FactDefinition& fact, const Unit* unit) {
     Measured result;
-    const auto number = fhir::parseDecimal(quantity.value);
-    auto interval = number ? intervalOf(*number, quantity.comparator) : std::nullopt;
-    if (!interval) {
+    auto number = fhir::parseDecimal(quantity.value);
+    if (number && unit != nullptr && unit->second && *unit->second != 1) *number *= *unit->second;
+    if (!number || !setInterval(result.value, *number, quantity.comparator)) {
         result.basis = Basis::implausible;
         return result;
     }
     if (unit == nullptr) {
+        result.value = {};
         result.basis = Basis::unreadableUnit;
         return result;
     }
     result.factor = unit->second;
-    result.value = result.factor && *result.factor != 1 ? interval->times(*result.factor) : std::move(*interval);
-    if (result.factor && !isPlausible(result.value, fact.plausible)) result.basis = Basis::implausible;
+    const bool isPoint = quantity.comparator.empty();
+    if (result.factor && fact.plausible.low &&
+        !(isPoint ? *number >= *fact.plausible.low && *number <= *fact.plausible.high
+                  : isPlausible(result.value, fact.plausible)))
+        result.basis = Basis::implausible;
     return result;
 }
 
@@ -172,7 +186,10 @@ public:
             const std::span<const Match> matches = matchesOf(index);
             if (oxygen_ != nullptr && status_[index] == Status::final) {
                 for (const Match& match : matches) {
-                    if (match.fact == oxygen_->index) oxygenObservations_.push_back({&outline, outline.whole()});
+                    if (match.fact != oxygen_->index) continue;
+                    Oxygen& found = oxygenObservations_.emplace_back();
+                    found.outline = &outline;
+                    found.said = oxygenSaid(outline.whole().result, matches);
                 }
             }
             const auto& date = dateOf(outline);
@@ -284,14 +301,16 @@ private:
     }
 
     Seen& seen(std::size_t fact) {
-        std::uint16_t& at = seenAt_[fact];
-        if (at == 0) {
-            Seen& first = seen_.emplace_back();
-            first.fact = &vocabulary_.facts()[fact];
-            first.onlyNewestCounts = onlyNewestCounts(*first.fact);
-            at = static_cast<std::uint16_t>(seen_.size());
-        }
-        return seen_[at - 1U];
+        const std::uint16_t at = seenAt_[fact];
+        return at != 0 ? seen_[at - 1U] : seeFirst(fact);
+    }
+
+    Seen& seeFirst(std::size_t fact) {
+        Seen& first = seen_.emplace_back();
+        first.fact = &vocabulary_.facts()[fact];
+        first.onlyNewestCounts = onlyNewestCounts(*first.fact);
+        seenAt_[fact] = static_cast<std::uint16_t>(seen_.size());
+        return first;
     }
 
     /// What the codes of an Observation mean.
@@ -358,7 +377,10 @@ private:
     /// The unit of a quantity. Results of one fact mostly have the same.
     const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact) {
         KnownUnit& known = seen(fact.index).unit;
-        const bool isSame = known.isKnown && known.code == quantity.code && known.text == quantity.unit;
+        const auto same = [](std::string_view a, std::string_view b) {
+            return a.size() == b.size() && (a.data() == b.data() || a == b);
+        };
+        const bool isSame = known.isKnown && same(known.code, quantity.code) && same(known.text, quantity.unit);
         if (!isSame) known = {true, quantity.code, quantity.unit, mapping::unitOf(quantity, fact, vocabulary_)};
         return known.unit;
     }
@@ -383,9 +405,12 @@ private:
         }
     }
 
+    std::size_t indexOf(const fhir::ObservationOutline& outline) const {
+        return static_cast<std::size_t>(&outline - chart_.observation.data());
+    }
+
     void report(std::string path, std::string message) {
-        const auto index = static_cast<std::size_t>(outline_ - chart_.observation.data());
-        reports_.push_back({index, {std::move(path), std::move(message)}});
+        reports_.push_back({indexOf(*outline_), {std::move(path), std::move(message)}});
     }
 
     /// Reads a result whose code means the matches.
@@ -423,7 +448,7 @@ private:
         evidence.fact = &fact;
         evidence.resourceType = "Observation";
         evidence.id = observation.id;
-        evidence.resourceIndex = static_cast<std::size_t>(outline_ - chart_.observation.data());
+        evidence.resourceIndex = indexOf(*outline_);
         evidence.date = observation.effective ? observation.effective : observation.issued;
         evidence.issued = observation.issued;
         clipToAsOf(evidence.date);
@@ -807,8 +832,9 @@ private:
                 cutOff = end;
             }
         }
-        const auto value = intervalOf(*number, quantity.comparator);
-        const bool isBelow = value && !value->low;
+        Interval value;
+        const bool isRead = setInterval(value, *number, quantity.comparator);
+        const bool isBelow = isRead && !value.low;
         if (!cutOff && !isBelow) {
             evidence.basis = Basis::noUpperLimit;
             evidence.detail = "a number without the cut-off of its assay";
@@ -816,8 +842,8 @@ private:
         }
         // "<0.05" without a cut-off is below what the assay can find (ruling 9).
         const bool above =
-            cutOff && value && value->low && (*value->low > *cutOff || (value->lowOpen && *value->low == *cutOff));
-        const bool notAbove = !cutOff || (value && value->high && *value->high <= *cutOff);
+            cutOff && isRead && value.low && (*value.low > *cutOff || (value.lowOpen && *value.low == *cutOff));
+        const bool notAbove = !cutOff || (isRead && value.high && *value.high <= *cutOff);
         if (!above && !notAbove) return;
         evidence.basis = Basis::recorded;
         evidence.detail.clear();
@@ -941,38 +967,34 @@ private:
                          std::vector<Evidence>& inputs) {
         const bool asked = fact.derivation == Derivation::oxygen || fact.derivation == Derivation::oxygenRoomAir;
         if (!asked || oxygen_ == nullptr) return {};
-        bool air = false;
-        bool oxygen = false;
-        bool unclear = false;
-        const auto readOne = [&](const fhir::ObservationResult& result) { readOxygen(result, air, oxygen, unclear); };
-        readOne(observation.result);
-        for (const fhir::ObservationResult& component : observation.component) readOne(component);
+        OxygenSaid said = oxygenSaid(observation.result, matchesOf(indexOf(*outline_)));
+        for (const fhir::ObservationResult& component : observation.component)
+            said.add(oxygenSaid(component, matchesOf(component.code)));
+        auto& [air, oxygen, unclear] = said;
         const auto readWords = [&](std::string_view text) {
             if (text.empty()) return;
             const OxygenWords& words = oxygenWordsOf(text);
             air = air || words.air;
             oxygen = oxygen || words.oxygen;
         };
-        sayOxygenCode(observation.method, air, oxygen);
+        sayOxygenCode(matchesOf(observation.method), said);
         readWords(observation.method.text);
         readWords(observation.result.code.text);
         readWords(observation.result.value.text);
         for (const fhir::Coding& coding : observation.method.coding) readWords(coding.display);
         for (const std::string_view text : observation.texts) readWords(text);
         for (const Oxygen& oxygenObservation : oxygenObservations_) {
-            const fhir::Observation* const sibling = &oxygenObservation.whole;
-            if (oxygenObservation.outline == outline_ || !observation.effective || !sibling->effective) continue;
+            const fhir::ObservationOutline* const sibling = oxygenObservation.outline;
+            if (sibling == outline_ || !observation.effective || !sibling->effective) continue;
             if (sibling->effective != observation.effective) {
                 // Oxygen recorded the same day leaves open whether it was given at that moment; air then says nothing.
-                bool otherAir = false;
-                bool otherOxygen = false;
-                readOxygen(sibling->result, otherAir, otherOxygen, unclear);
+                unclear = unclear || oxygenObservation.said.unclear;
                 const bool sameDay = sibling->effective->firstDay() <= observation.effective->lastDay() &&
                                      observation.effective->firstDay() <= sibling->effective->lastDay();
-                if (!sameDay || !otherOxygen) continue;
+                if (!sameDay || !oxygenObservation.said.oxygen) continue;
                 unclear = true;
             } else {
-                readOne(sibling->result);
+                said.add(oxygenObservation.said);
             }
             Evidence input;
             input.fact = oxygen_;
@@ -1001,31 +1023,47 @@ private:
             OxygenWords{text, vocabulary_.saysRoomAir(text), vocabulary_.saysOnOxygen(text)});
     }
 
-    void sayOxygenCode(const fhir::CodeableConcept& concept_, bool& air, bool& oxygen) const {
-        for (const Match& match : matchesOf(concept_)) {
+    /// What something says of the supply of oxygen.
+    struct OxygenSaid {
+        bool air = false;
+        bool oxygen = false;
+        bool unclear = false;
+
+        void add(const OxygenSaid& other) {
+            air = air || other.air;
+            oxygen = oxygen || other.oxygen;
+            unclear = unclear || other.unclear;
+        }
+    };
+
+    void sayOxygenCode(std::span<const Match> matches, OxygenSaid& said) const {
+        for (const Match& match : matches) {
             if (match.fact != oxygen_->index || match.role != Role::answer) continue;
-            (match.value == "room air" ? air : oxygen) = true;
+            (match.value == "room air" ? said.air : said.oxygen) = true;
         }
     }
 
-    /// What the vocabulary's inspired oxygen says: a fraction (21 % is air), a flow (0 is air), or a code.
-    void readOxygen(const fhir::ObservationResult& result, bool& air, bool& oxygen, bool& unclear) const {
+    /// What the vocabulary's inspired oxygen says, by a result whose code means `matches`: a fraction (21 % is air), a
+    /// flow (0 is air), or a code.
+    OxygenSaid oxygenSaid(const fhir::ObservationResult& result, std::span<const Match> matches) const {
+        OxygenSaid said;
         // A code whose value is "no" says the opposite, and what that is nobody knows.
         const bool denied = result.value.kind == fhir::ObservationValue::Kind::boolean && !result.value.boolean;
-        if (!denied) sayOxygenCode(result.code, air, oxygen);
-        sayOxygenCode(result.value.codeableConcept, air, oxygen);
-        const std::vector<Match> matches = matchesOf(result.code);
+        if (!denied) sayOxygenCode(matches, said);
+        if (!result.value.codeableConcept.coding.empty())
+            sayOxygenCode(matchesOf(result.value.codeableConcept), said);
         const bool isOxygen = std::any_of(matches.begin(), matches.end(), [&](const Match& match) {
             return match.fact == oxygen_->index && match.role == Role::accept;
         });
-        if (!isOxygen || result.value.kind != fhir::ObservationValue::Kind::quantity) return;
+        if (!isOxygen || result.value.kind != fhir::ObservationValue::Kind::quantity) return said;
         const Measured measured = mapping::measure(result.value.quantity, *oxygen_, vocabulary_);
         if (!isDecided(measured.basis) || !measured.value.isPoint()) {
-            unclear = true;  // oxygen was written down, and how much cannot be read
-            return;
+            said.unclear = true;  // oxygen was written down, and how much cannot be read
+            return said;
         }
         const Rational expected = measured.factor ? 21 : 0;  // per cent, or litres a minute
-        (*measured.value.low == expected ? air : oxygen) = true;
+        (*measured.value.low == expected ? said.air : said.oxygen) = true;
+        return said;
     }
 
     std::vector<Match> matchesOf(const fhir::CodeableConcept& concept_) const {
@@ -1069,8 +1107,8 @@ private:
     std::optional<std::pair<int, int>> age_;    ///< ageInMonths()
     const FactDefinition* oxygen_ = nullptr;
     struct Oxygen {
-        const fhir::ObservationOutline* outline;
-        fhir::Observation whole;
+        const fhir::ObservationOutline* outline = nullptr;
+        OxygenSaid said;
     };
     std::vector<Oxygen> oxygenObservations_;
     boost::container::static_vector<OxygenWords, 8> oxygenWords_;
