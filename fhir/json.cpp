@@ -584,17 +584,16 @@ private:
     bool takeShape() {
         const char* const begin = at_;
         const Shapes::Piece* piece = Shapes::find(shapes_->begin(depth_), at_, end_);
-        std::array<std::string_view, Shapes::mostGaps> fillings;
         std::size_t count = 0;
         for (; piece != nullptr; piece = Shapes::find(*piece->then, at_, end_)) {
             at_ += piece->text.size();
             if (piece->filling == Shapes::Filling::nothing) break;
             const char* const filling = at_;
-            if (count == fillings.size() || !passFilling(*piece)) {
+            if (!passFilling(*piece)) {
                 piece = nullptr;
                 break;
             }
-            fillings[count++] = {filling, static_cast<std::size_t>(at_ - filling)};
+            fillings_[count++] = {filling, static_cast<std::size_t>(at_ - filling)};
         }
         if (piece == nullptr || depth_ + piece->shape->levels > levels_ || piece->shape->count > left_) {
             at_ = begin;
@@ -607,8 +606,8 @@ private:
         for (std::size_t i = 0; i < count; ++i) {
             if (shape.gaps[i] == Shapes::noNode) continue;
             Node& node = nodes_[first + shape.gaps[i]];
-            node.data = fillings[i].data();
-            node.size = static_cast<std::uint32_t>(fillings[i].size());
+            node.data = fillings_[i].data();
+            node.size = static_cast<std::uint32_t>(fillings_[i].size());
         }
         return true;
     }
@@ -809,7 +808,8 @@ private:
         std::size_t node = 0;
         std::size_t depth = 0;
     } recorded_;
-    std::vector<Shapes::Gap> gaps_;  ///< of that resource
+    std::vector<Shapes::Gap> gaps_;                             ///< of that resource
+    std::array<std::string_view, Shapes::mostGaps> fillings_;  ///< of a resource whose shape is known
     NameId name_ = 0;                ///< of the member whose value comes next
     std::array<Open, 64> open_{};
     std::array<NameId, 1024>

@@ -1,7 +1,6 @@
 #include "fhir/shapes.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 #include "fhir/hash.h"
@@ -25,18 +24,12 @@ void forEachPiece(std::string_view text, const std::vector<Shapes::Gap>& gaps, c
 
 }  // namespace
 
-const Shapes::Piece* Shapes::find(State& state, const char* at, const char* end) {
-    const auto left = static_cast<std::size_t>(end - at);
-    const auto standsHere = [&](const Piece& piece) {
-        return left >= piece.text.size() && std::memcmp(at, piece.text.data(), piece.text.size()) == 0;
-    };
-    if (state.last != nullptr && state.last->next != nullptr && standsHere(*state.last->next))
-        return state.last = state.last->next;
+const Shapes::Piece* Shapes::search(State& state, const char* at, const char* end) {
     // The greatest of those that are not greater than what stands here.
-    const std::string_view here(at, left);
+    const std::string_view here(at, static_cast<std::size_t>(end - at));
     const auto behind = std::upper_bound(state.pieces.begin(), state.pieces.end(), here,
                                          [](std::string_view text, const Piece* piece) { return text < piece->text; });
-    if (behind == state.pieces.begin() || !standsHere(**(behind - 1))) return nullptr;
+    if (behind == state.pieces.begin() || !standsAt(**(behind - 1), at, end)) return nullptr;
     Piece* const found = *(behind - 1);
     if (state.last != nullptr) state.last->next = found;
     return state.last = found;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <string_view>
 #include <vector>
@@ -69,8 +70,13 @@ public:
     /// Where a resource begins that stands so deep.
     State& begin(std::size_t depth) { return begins_[depth % begins_.size()]; }
 
-    /// The piece that stands at `at`, of a text up to `end`; nothing when none is known.
-    static const Piece* find(State& state, const char* at, const char* end);
+    /// The piece that stands at `at`, of a text up to `end`; nothing when none is known. Behind it comes a gap less than
+    /// mostGaps times.
+    static const Piece* find(State& state, const char* at, const char* end) {
+        Piece* const last = state.last;
+        if (last != nullptr && last->next != nullptr && standsAt(*last->next, at, end)) return state.last = last->next;
+        return search(state, at, end);
+    }
 
     /// Keeps the shape of a resource, when one of the same shape was offered before. Its texts outside the gaps stand
     /// in `text` or are kept in the arena.
@@ -82,6 +88,11 @@ public:
 private:
     static constexpr std::size_t mostShapes = 2048;
 
+    static bool standsAt(const Piece& piece, const char* at, const char* end) {
+        const std::size_t size = piece.text.size();
+        return static_cast<std::size_t>(end - at) >= size && std::memcmp(at, piece.text.data(), size) == 0;
+    }
+    static const Piece* search(State& state, const char* at, const char* end);
     Piece& piece(State& state, std::string_view text, const Gap& behind);
 
     Arena& arena_;
