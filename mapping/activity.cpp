@@ -123,10 +123,10 @@ private:
         codings_.clear();
         systems_.clear();
         for (const fhir::Coding& coding : activity.code.coding) {
-            const auto system = vocabulary_.system(coding.system);
-            if (!system || coding.code.empty()) continue;
-            systems_.push_back(*system);
-            vocabulary_.lookUp(*system, coding.code, matches_);
+            const Meaning& meaning = vocabulary_.meaningOf(coding);
+            if (!meaning.system || coding.code.empty()) continue;
+            systems_.push_back(*meaning.system);
+            matches_.insert(matches_.end(), meaning.matches.begin(), meaning.matches.end());
             codings_.resize(matches_.size(), &coding);
         }
         if (matches_.empty() && isDrug(activity.resourceType)) {

@@ -91,13 +91,12 @@ private:
     std::optional<Role> roleOf(const fhir::CodeableConcept& concept_, const FactDefinition& fact, bool& recognised) {
         std::optional<Role> role;
         for (const fhir::Coding& coding : concept_.coding) {
-            const auto system = vocabulary_.system(coding.system);
+            const Meaning& meaning = vocabulary_.meaningOf(coding);
+            const auto& system = meaning.system;
             if (!system || coding.code.empty()) continue;
             recognised =
                 recognised || std::find(fact.systems.begin(), fact.systems.end(), *system) != fact.systems.end();
-            matches_.clear();
-            vocabulary_.lookUp(*system, coding.code, matches_);
-            for (const Match& match : matches_) {
+            for (const Match& match : meaning.matches) {
                 if (match.fact != fact.index || match.role == Role::reject) continue;
                 if (!role || match.role == Role::accept) role = match.role;
             }
@@ -172,7 +171,6 @@ private:
     Facts& facts_;
     fhir::Date asOf_;
     FactSet& unrecognisable_;
-    std::vector<Match> matches_;
 };
 
 }  // namespace

@@ -31,18 +31,13 @@ State stateOf(const fhir::Condition& condition, fhir::Date asOf) {
 /// What a report concludes is shown beside the Conditions and decides nothing: a diagnosis is a Condition (ruling 2).
 void readConclusions(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts) {
     const fhir::Date asOf = facts.asOf;
-    std::vector<Match> matches;
     for (const fhir::DiagnosticReport& report : chart.diagnosticReport) {
         const bool isFinal = report.status == "final" || report.status == "amended" || report.status == "corrected" ||
                              report.status == "appended";
         if (!isFinal || (report.effective && report.effective->firstDay() > asOf)) continue;
         for (const fhir::CodeableConcept& conclusion : report.conclusionCode) {
             for (const fhir::Coding& coding : conclusion.coding) {
-                const auto system = vocabulary.system(coding.system);
-                if (!system) continue;
-                matches.clear();
-                vocabulary.lookUp(*system, coding.code, matches);
-                for (const Match& match : matches) {
+                for (const Match& match : vocabulary.meaningOf(coding).matches) {
                     const FactDefinition& fact = vocabulary.facts()[match.fact];
                     const bool isCondition =
                         std::find(fact.sources.begin(), fact.sources.end(), "Condition") != fact.sources.end();
@@ -95,10 +90,11 @@ void readConditions(const fhir::Chart& chart, const Vocabulary& vocabulary, Fact
         bool inRemission = condition.clinicalStatus == ClinicalStatus::remission;
         for (const fhir::Codings* codings : {&condition.code.coding, &condition.stage}) {
             for (const fhir::Coding& coding : *codings) {
-                const auto system = vocabulary.system(coding.system);
+                const Meaning& meaning = vocabulary.meaningOf(coding);
+                const auto& system = meaning.system;
                 if (!system || coding.code.empty()) continue;
                 if (codings == &condition.code.coding) systems.push_back(*system);
-                vocabulary.lookUp(*system, coding.code, matches);
+                matches.insert(matches.end(), meaning.matches.begin(), meaning.matches.end());
                 displays.resize(matches.size(), coding.display);
                 inRemission = inRemission || vocabulary.saysInRemission(*system, coding.code);
             }

@@ -1074,8 +1074,8 @@ private:
 
     void addMatches(const fhir::CodeableConcept& concept_, std::vector<Match>& matches) const {
         for (const fhir::Coding& coding : concept_.coding) {
-            if (const auto system = vocabulary_.system(coding.system))
-                vocabulary_.lookUp(*system, coding.code, matches);
+            const std::vector<Match>& found = vocabulary_.meaningOf(coding).matches;
+            matches.insert(matches.end(), found.begin(), found.end());
         }
     }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bitset>
 #include <charconv>
 #include <map>
@@ -49,6 +50,32 @@ std::string lowerCase(std::string_view text) {
 }
 
 namespace {
+
+/// What was found out about short texts and is asked for again and again. One thread's.
+template <typename Value>
+class Memo {
+public:
+    /// The value of two texts for an owner, made anew where it is not known. It stays until the next call.
+    template <typename Make>
+    const Value& of(std::uint64_t owner, std::string_view first, std::string_view second, const Make& make) {
+        constexpr std::size_t longest = 256;
+        if (first.size() + second.size() > longest) return long_ = make();
+        Known& known = known_[fhir::hashOf(second, fhir::hashOf(first, owner)) % known_.size()];
+        if (known.owner != owner || known.first != first || known.second != second)
+            known = {owner, std::string(first), std::string(second), make()};
+        return known.value;
+    }
+
+private:
+    struct Known {
+        std::uint64_t owner = 0;
+        std::string first;
+        std::string second;
+        Value value;
+    };
+    std::vector<Known> known_ = std::vector<Known>(1024);
+    Value long_;
+};
 
 constexpr std::array meaningsOfSilence{Basis::noneOnFile, Basis::asked, Basis::notCovered, Basis::missing};
 
@@ -647,6 +674,7 @@ void Vocabulary::readDrugs(std::string_view file, Value root, std::vector<Proble
         }
         ingredients_.push_back(std::move(ingredient));
     }
+    prepare();
 }
 
 const Ingredient* Vocabulary::ingredient(std::size_t system, std::string_view code) const {
@@ -679,13 +707,31 @@ private:
 
 }  // namespace
 
+const Meaning& Vocabulary::meaningOf(const fhir::Coding& coding) const {
+    thread_local Memo<Meaning> memo;
+    return memo.of(number_, coding.system, coding.code, [&] {
+        Meaning meaning;
+        meaning.system = system(coding.system);
+        if (meaning.system) lookUp(*meaning.system, coding.code, meaning.matches);
+        return meaning;
+    });
+}
+
 void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& matches) const {
+    thread_local Memo<std::vector<std::uint16_t>> memo;
+    for (const std::uint16_t fact : memo.of(number_, words, {}, [&] { return factsOfDrugWords(words); })) {
+        const bool isKnown =
+            std::any_of(matches.begin(), matches.end(), [&](const Match& match) { return match.fact == fact; });
+        if (!isKnown) matches.push_back({fact, Role::review, false, {}});
+    }
+}
+
+std::vector<std::uint16_t> Vocabulary::factsOfDrugWords(std::string_view words) const {
+    std::vector<std::uint16_t> facts;
     const std::string lower = lowerCase(words);
     const LetterPairs pairs(lower);
     const auto add = [&](std::uint16_t fact) {
-        const bool known =
-            std::any_of(matches.begin(), matches.end(), [&](const Match& match) { return match.fact == fact; });
-        if (!known) matches.push_back({fact, Role::review, false, {}});
+        if (std::find(facts.begin(), facts.end(), fact) == facts.end()) facts.push_back(fact);
     };
     if (rxnorm_) {
         for (const Ingredient& ingredient : ingredients_) {
@@ -712,6 +758,7 @@ void Vocabulary::lookUpDrugWords(std::string_view words, std::vector<Match>& mat
         });
         if (named) add(static_cast<std::uint16_t>(fact.index));
     }
+    return facts;
 }
 
 Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Problem>& problems) {
@@ -719,6 +766,8 @@ Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Probl
 }
 
 void Vocabulary::prepare() {
+    static std::atomic<std::uint64_t> numbers{0};
+    number_ = ++numbers;
     recognised_.assign(systems_.size(), {});
     for (const FactDefinition& fact : facts_) {
         silences_[fact.index].mayMean = !fact.recognisable() ? Absence::asked

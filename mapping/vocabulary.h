@@ -163,6 +163,12 @@ struct Match {
     std::string_view value;  ///< of an answer
 };
 
+/// What one coding means.
+struct Meaning {
+    std::optional<std::size_t> system;  ///< the number of its code system, when that is known
+    std::vector<Match> matches;         ///< for every fact at most one
+};
+
 /// A code with its display, for discovery, reports and tests.
 struct CodeRow {
     std::uint16_t fact = 0;
@@ -236,6 +242,10 @@ public:
     /// What a code means, for every fact at most once. The longest row wins: C84.7A before C84.7-.
     void lookUp(std::size_t system, std::string_view code, std::vector<Match>& matches) const;
 
+    /// The same of a coding, by its system and its code. A thread that asked before knows; what it gets stays as it is
+    /// until it asks again.
+    const Meaning& meaningOf(const fhir::Coding& coding) const;
+
     /// The display of the row by which a code means a fact, or of the ingredient of a clinical drug; empty when there
     /// is none.
     std::string_view displayOf(std::size_t fact, std::size_t system, std::string_view code) const;
@@ -287,6 +297,9 @@ private:
     /// Looks up once what is asked for every chart. To be called again when definitions have changed.
     void prepare();
 
+    std::vector<std::uint16_t> factsOfDrugWords(std::string_view words) const;
+
+    std::uint64_t number_ = 0;  ///< no other vocabulary has had it: what threads know of one is not taken for another's
     std::vector<FactDefinition> facts_;
     std::shared_ptr<const std::vector<Fact>> silent_;  ///< one after the other, for each meaning of silence
     Table<std::size_t> factByName_;
