@@ -159,7 +159,7 @@ std::vector<CodeableConcept> conceptsOf(const fhir::Chart& chart, const Evidence
     std::vector<CodeableConcept> concepts;
     const std::size_t index = evidence.resourceIndex;
     if (evidence.resourceType == "Observation" && index < chart.observation.size()) {
-        concepts.push_back(chart.observation[index].code);
+        concepts.push_back(chart.observation[index].code());
         const fhir::Observation observation = chart.observation[index].whole();
         for (const fhir::ObservationResult& part : observation.component) concepts.push_back(part.code);
     } else if (evidence.resourceType == "Condition" && index < chart.condition.size()) {
@@ -297,7 +297,7 @@ void Audit::addValue(const fhir::Chart& chart, const Evidence& evidence) {
 
 void Audit::readUnmapped(const fhir::Chart& chart) {
     for (const fhir::ObservationOutline& observation : chart.observation) {
-        addUnmapped("Observation", observation.code);
+        addUnmapped("Observation", observation.code());
         if (!observation.hasComponents) continue;
         const fhir::Observation whole = observation.whole();
         for (const fhir::ObservationResult& part : whole.component) addUnmapped("Observation", part.code);

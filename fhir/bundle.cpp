@@ -10,6 +10,7 @@
 #include <random>
 
 #include "fhir/error.h"
+#include "fhir/form.h"
 #include "fhir/hash.h"
 
 namespace fhir {
@@ -91,25 +92,19 @@ struct Envelope {
             resourceType = resource["resourceType"];
             return;
         }
-        const json::Node* const end = first + first->span;
-        for (const json::Node* node = first + 1; node != end; node += node->span) {
-            switch (node->name) {
-                case json::Name("resourceType").id():
-                    resourceType = Value(node);
-                    break;
-                case json::Name("id").id():
-                    id = Value(node);
-                    break;
-                case json::Name("meta").id():
-                    meta = Value(node);
-                    break;
-                case json::Name("subject").id():
-                    subject = Value(node);
-                    break;
-                default:
-                    break;
-            }
+        if (const Form* const form = Form::known(resource)) {
+            find(resource, *form);
+        } else {
+            find(resource, Form::of(resource));
         }
+    }
+
+private:
+    void find(Value resource, const Form& form) {
+        resourceType = valueAt(resource, form.resourceType);
+        id = valueAt(resource, form.id);
+        meta = valueAt(resource, form.meta);
+        subject = valueAt(resource, form.subject);
     }
 };
 

@@ -808,9 +808,9 @@ private:
         std::size_t node = 0;
         std::size_t depth = 0;
     } recorded_;
-    std::vector<Shapes::Gap> gaps_;                             ///< of that resource
+    std::vector<Shapes::Gap> gaps_;                            ///< of that resource
     std::array<std::string_view, Shapes::mostGaps> fillings_;  ///< of a resource whose shape is known
-    NameId name_ = 0;                ///< of the member whose value comes next
+    NameId name_ = 0;                                          ///< of the member whose value comes next
     std::array<Open, 64> open_{};
     std::array<NameId, 1024>
         expected_{};  ///< which name stands where, by the names of the object and the member before

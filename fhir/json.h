@@ -54,7 +54,7 @@ struct Node {
         const char* data = nullptr;  ///< of the text of a string without escapes, number as written, "true" / "false"
         std::uint64_t names;         ///< of an object: a bit for each name in it, by NameId modulo 64
     };
-    std::uint32_t size = 0;  ///< of the text
+    std::uint32_t size = 0;  ///< of the text; of a resource whose form is known, the number of that (fhir/form.h)
     std::uint32_t span = 1;  ///< how many nodes this value takes, itself included; a name counts its value
     NameId name = 0;         ///< of the member that this is the value of
     Kind kind = Kind::null;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <initializer_list>
 #include <utility>
 
+#include "fhir/form.h"
 #include "fhir/reader.h"
 
 namespace fhir {
@@ -14,70 +14,6 @@ namespace {
 
 using json::Kind;
 using json::Value;
-
-using KindSet = std::uint8_t;
-
-constexpr KindSet setOf(std::initializer_list<Kind> kinds) {
-    KindSet set = 0;
-    for (const Kind kind : kinds) set = static_cast<KindSet>(set | 1U << static_cast<unsigned>(kind));
-    return set;
-}
-
-constexpr bool isIn(Kind kind, KindSet set) {
-    return (set >> static_cast<unsigned>(kind) & 1U) != 0;
-}
-
-constexpr KindSet anyKind = 0xFF;
-constexpr KindSet textKinds = setOf({Kind::null, Kind::string, Kind::number});
-constexpr KindSet conceptKinds = setOf({Kind::null, Kind::string, Kind::object});
-constexpr KindSet objectKinds = setOf({Kind::null, Kind::object});
-
-/// What the values of members may be, by the id of their name, without the readers above having anything to report.
-struct PlainKinds {
-    std::array<KindSet, 256> ofResult{};    ///< of an Observation and of its components
-    std::array<KindSet, 256> inside{};      ///< of everything in those; the items of arrays have no name
-    std::array<std::uint8_t, 256> parts{};  ///< what the member of an Observation is, of those below
-
-    static constexpr std::uint8_t read = 1;    ///< something is read inside of it
-    static constexpr std::uint8_t value = 2;   ///< value[x]
-    static constexpr std::uint8_t result = 4;  ///< something else of a result than its code
-    static constexpr std::uint8_t method = 8;  ///< it tells how it was measured, or says something of it in words
-
-    consteval PlainKinds() {
-        for (const std::string_view name : json::elementNames) {
-            if (name.starts_with("value")) add(name, value);
-        }
-        for (KindSet& kinds : ofResult) kinds = anyKind;
-        for (KindSet& kinds : inside) kinds = anyKind;
-        inside[0] = conceptKinds;
-        for (const std::string_view name :
-             {"code", "comparator", "display", "end", "start", "system", "text", "unit", "value"})
-            inside[json::nameTable.find(name)] = textKinds;
-        for (const std::string_view name : {"low", "high"}) inside[json::nameTable.find(name)] = objectKinds;
-        inside[json::nameTable.find("type")] = conceptKinds;
-        for (const std::string_view name : {"id", "status", "effectiveDateTime", "effectiveInstant", "issued"})
-            ofResult[json::nameTable.find(name)] = textKinds;
-        for (const std::string_view name : {"code", "method", "bodySite", "valueCodeableConcept"})
-            ofResult[json::nameTable.find(name)] = conceptKinds;
-        ofResult[json::nameTable.find("valueQuantity")] = objectKinds;
-        for (const std::string_view name :
-             {"code", "valueCodeableConcept", "valueQuantity", "valueRange", "interpretation", "referenceRange",
-              "method", "note", "specimen", "bodySite", "effectivePeriod"})
-            add(name, read);
-        for (const std::string_view name : {"dataAbsentReason", "interpretation", "referenceRange"}) add(name, result);
-        for (const std::string_view name : {"method", "note", "specimen", "bodySite"}) add(name, method);
-    }
-
-    bool isValue(json::NameId name) const { return (parts[name] & value) != 0; }
-
-private:
-    consteval void add(std::string_view name, std::uint8_t part) {
-        std::uint8_t& all = parts[json::nameTable.find(name)];
-        all = static_cast<std::uint8_t>(all | part);
-    }
-};
-
-constexpr PlainKinds plainKinds;
 
 /// What an Observation and its components hold.
 struct ObservationElements : Reader {
@@ -96,7 +32,7 @@ struct ObservationElements : Reader {
         ObservationValue result;
         for (auto member = object.members().begin(); member != object.members().end(); ++member) {
             const bool isUnknown = member.node->isName;
-            if (!isUnknown && !plainKinds.isValue(member.node->name)) continue;
+            if (!isUnknown && !isValueName(member.node->name)) continue;
             const auto [name, value] = *member;
             if (!name.starts_with("value") || !value) continue;
             if (result.kind != ObservationValue::Kind::none) {
@@ -208,87 +144,6 @@ struct ObservationElements : Reader {
         for (const Coding& coding : bodySite.coding) addText(coding.display);
     }
 };
-
-bool isPlainInside(Value value) {
-    const json::Node* const first = value.node();
-    if (first->repeats) return false;
-    for (const json::Node* node = first + 1; node != first + first->span; ++node) {
-        if (node->repeats || !isIn(node->kind, plainKinds.inside[node->name])) return false;
-    }
-    return true;
-}
-
-/// What the outline of an Observation is made of.
-struct OutlineElements {
-    Value id;
-    Value status;
-    Value code;
-    Value component;
-    Value effectiveDateTime;
-    Value issued;
-    Value value;  ///< value[x]
-    bool hasUnknownValue = false;
-    bool hasFurtherResult = false;
-    bool hasMethod = false;
-};
-
-/// Whether all that is read of an Observation, or of one of its components, is as it ought to be: each node is looked
-/// at once. Where it is not, readObservation tells what is wrong. Of an Observation the elements of the outline are
-/// kept.
-bool isPlainResult(Value result, OutlineElements* elements) {
-    if (!result.isObject() || result.node()->repeats) return false;
-    std::size_t values = 0;
-    unsigned parts = 0;
-    const json::Node* const end = result.node() + result.node()->span;
-    for (const json::Node* node = result.node() + 1; node != end; node += node->span) {
-        if (node->isName) {
-            if (!node->text().starts_with("value")) continue;
-            ++values;
-            if (elements != nullptr) elements->hasUnknownValue = true;
-            continue;
-        }
-        const Value value(node);
-        if (!isIn(node->kind, plainKinds.ofResult[node->name])) return false;
-        const std::uint8_t own = plainKinds.parts[node->name];
-        parts |= own;
-        if ((own & PlainKinds::read) != 0 && !isPlainInside(value)) return false;
-        if (value && (own & PlainKinds::value) != 0) {
-            ++values;
-            if (elements != nullptr) elements->value = value;
-        }
-        if (elements == nullptr) continue;
-        switch (node->name) {
-            case json::Name("id").id():
-                elements->id = value;
-                break;
-            case json::Name("status").id():
-                elements->status = value;
-                break;
-            case json::Name("code").id():
-                elements->code = value;
-                break;
-            case json::Name("effectiveDateTime").id():
-                elements->effectiveDateTime = value;
-                break;
-            case json::Name("issued").id():
-                elements->issued = value;
-                break;
-            case json::Name("component").id():
-                elements->component = value;
-                for (const Value item : value.items()) {
-                    if (item.isObject() && !isPlainResult(item, nullptr)) return false;
-                }
-                break;
-            default:
-                break;
-        }
-    }
-    if (elements != nullptr) {
-        elements->hasFurtherResult = (parts & PlainKinds::result) != 0;
-        elements->hasMethod = (parts & PlainKinds::method) != 0;
-    }
-    return values <= 1;
-}
 
 template <typename Status, std::size_t Size>
 Status statusOf(const CodeableConcept& concept_, const std::array<std::pair<std::string_view, Status>, Size>& words,
@@ -414,12 +269,34 @@ ReferenceRange Elements<ReferenceRange>::Iterator::operator*() const {
     return ObservationElements().referenceRange(Value(node_));
 }
 
+CodeableConcept ObservationOutline::code() const {
+    return Reader().codeableConcept(codeValue, {});
+}
+
+std::optional<Coding> ObservationOutline::onlyCoding() const {
+    const auto isObject = [](Value any) { return any.isObject() && !any.node()->repeats; };
+    if (!isObject(codeValue)) return std::nullopt;
+    const Value codings = codeValue["coding"];
+    if (!codings.isArray() || codings.node()->span == 1) return std::nullopt;
+    const Value only(codings.node() + 1);
+    if (!isObject(only) || only.node()->span + 1 != codings.node()->span) return std::nullopt;
+    Coding coding;
+    for (const json::Node* node = only.node() + 1; node != only.node() + only.node()->span; node += node->span) {
+        const bool isSystem = node->name == json::Name("system").id();
+        if (!isSystem && node->name != json::Name("code").id()) continue;
+        if (node->kind != Kind::string) return std::nullopt;
+        (isSystem ? coding.system : coding.code) = node->text();
+    }
+    if (coding.code.empty()) return std::nullopt;
+    return coding;
+}
+
 Observation ObservationOutline::whole() const {
     const ObservationElements reader;
     Observation observation;
     observation.id = id;
     observation.status = status;
-    observation.result.code = code;
+    observation.result.code = code();
     observation.effective = effective;
     observation.issued = issued;
     if (!isPlain) {
@@ -443,27 +320,32 @@ void readObservationOutline(Value resource, const Place& place, std::vector<Issu
                             ObservationOutline& outline) {
     outline.place = place;
     outline.resource = resource;
-    if (OutlineElements elements; isPlainResult(resource, &elements)) {
+    const Form* form = Form::known(resource);
+    Form own;
+    if (form == nullptr && resource.isObject() && !resource.node()->repeats) {
+        own = Form::of(resource);
+        form = &own;
+    }
+    if (form != nullptr && form->isPlain) {
+        outline.id = valueAt(resource, form->id).text();
+        outline.status = trimmed(valueAt(resource, form->status).text());
+        outline.codeValue = valueAt(resource, form->code);
+        outline.hasComponents = valueAt(resource, form->component).isArray();
+        outline.effective = DateTime::parse(valueAt(resource, form->effectiveDateTime).text());
         std::vector<Issue> reported;
-        const ObservationElements reader(place, reported);
-        outline.id = elements.id.text();
-        outline.status = trimmed(elements.status.text());
-        outline.code = reader.codeableConcept(elements.code, "code");
-        outline.hasComponents = elements.component.isArray();
-        outline.effective = DateTime::parse(elements.effectiveDateTime.text());
-        if (!outline.effective) outline.effective = reader.effective(resource);
-        outline.issued = DateTime::parse(elements.issued.text());
-        const bool isDate = outline.issued || elements.issued.text().empty();
-        outline.isPlain = isDate && reported.empty() && !elements.hasUnknownValue;
-        outline.value = elements.value;
-        outline.hasFurtherResult = elements.hasFurtherResult;
-        outline.hasMethod = elements.hasMethod;
+        if (!outline.effective) outline.effective = ObservationElements(place, reported).effective(resource);
+        const std::string_view issued = valueAt(resource, form->issued).text();
+        outline.issued = DateTime::parse(issued);
+        outline.isPlain = (outline.issued || issued.empty()) && reported.empty();
+        outline.value = valueAt(resource, form->value);
+        outline.hasFurtherResult = form->hasFurtherResult;
+        outline.hasMethod = form->hasMethod;
         if (outline.isPlain) return;
     }
     Observation observation = readObservation(resource, place, issues);
     outline.id = observation.id;
     outline.status = observation.status;
-    outline.code = observation.result.code;
+    outline.codeValue = resource["code"];
     outline.hasComponents = !observation.component.empty();
     outline.effective = observation.effective;
     outline.issued = observation.issued;

@@ -171,7 +171,7 @@ struct ObservationOutline {
     std::string_view id;
     Place place;
     std::string_view status;
-    CodeableConcept code;
+    json::Value codeValue;  ///< a CodeableConcept, or a bare code, as before R4
     std::optional<DateTime> effective;
     std::optional<DateTime> issued;
     bool hasComponents = false;
@@ -182,6 +182,12 @@ struct ObservationOutline {
     bool hasMethod = false;
     json::Value value;  ///< of a plain one, its value[x]
     json::Value resource;
+
+    CodeableConcept code() const;
+
+    /// The system and code of its code, when it has one coding; nothing when it has none, several, or one without a
+    /// code.
+    std::optional<Coding> onlyCoding() const;
 
     /// All of it. What could not be read was reported with the outline.
     Observation whole() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "fhir/form.h"
 #include "fhir/hash.h"
 #include "fhir/repeats.h"
 
@@ -94,6 +95,7 @@ void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Ga
         copies[gap.node].data = nullptr;
         copies[gap.node].size = 0;
     }
+    if (!copies[0].repeats) copies[0].size = Form::keep(Form::of(Value(copies)));
     ++shapes_;
 }
 

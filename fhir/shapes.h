@@ -70,8 +70,8 @@ public:
     /// Where a resource begins that stands so deep.
     State& begin(std::size_t depth) { return begins_[depth % begins_.size()]; }
 
-    /// The piece that stands at `at`, of a text up to `end`; nothing when none is known. Behind it comes a gap less than
-    /// mostGaps times.
+    /// The piece that stands at `at`, of a text up to `end`; nothing when none is known. Behind it comes a gap less
+    /// than mostGaps times.
     static const Piece* find(State& state, const char* at, const char* end) {
         Piece* const last = state.last;
         if (last != nullptr && last->next != nullptr && standsAt(*last->next, at, end)) return state.last = last->next;

@@ -59,11 +59,6 @@ Meanings meaningsOf(const SourceSet& set, const fhir::Coverage& coverage, std::o
             {Basis::asked, ofTest, isUncovered ? Basis::notCovered : Basis::asked}};
 }
 
-bool carriesNoCode(const fhir::ObservationOutline& observation) {
-    return std::all_of(observation.code.coding.begin(), observation.code.coding.end(),
-                       [](const fhir::Coding& coding) { return coding.code.empty(); });
-}
-
 /// Results that cannot decide and are newer than the one that does: a person must see them beside it.
 std::vector<Evidence> newerUnused(const std::vector<Evidence>& all, const std::vector<Evidence>& chosen) {
     constexpr std::size_t most = 3;
@@ -163,11 +158,10 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
                      (!chart.patient.deceasedDateTime || chart.patient.deceasedDateTime->firstDay() <= asOf);
     facts.issues = chart.issues;
     FactSet unrecognisable;
-    readObservations(chart, vocabulary, facts, Results::unlessOutdated);
+    const bool observationWithoutCode = readObservations(chart, vocabulary, facts, Results::unlessOutdated);
     readConditions(chart, vocabulary, facts, unrecognisable);
     readActivities(chart, vocabulary, facts, unrecognisable);
     readAllergies(chart, vocabulary, facts, unrecognisable);
-    const bool observationWithoutCode = std::any_of(chart.observation.begin(), chart.observation.end(), carriesNoCode);
 
     std::vector<Meanings> meanings;
     meanings.reserve(vocabulary.sourceSets().size());

@@ -173,7 +173,8 @@ public:
           wanted_(wanted),
           seenAt_(vocabulary.facts().size()) {}
 
-    void read() {
+    /// True when an Observation carries no code.
+    bool read() {
         oxygen_ = vocabulary_.find("inspiredOxygen");
         lookUpCodes();
         const std::int64_t endOfDay = fhir::DateTime::ofDay(asOf_).last;
@@ -214,6 +215,7 @@ public:
         if (future > 0)
             facts_.issues.push_back(
                 {"", std::to_string(future) + " Observation(s) dated after " + asOf_.text() + " not used"});
+        return hasUncoded_;
     }
 
 private:
@@ -282,8 +284,9 @@ private:
         for (const fhir::ObservationOutline& outline : chart_.observation) {
             status_.push_back(statusOf(outline.status));
             Known* known = nullptr;
-            if (outline.code.coding.size() == 1) {
-                const fhir::Coding& coding = outline.code.coding.front();
+            const std::size_t begin = codeMatches_.size();
+            if (const auto only = outline.onlyCoding()) {
+                const fhir::Coding& coding = *only;
                 const auto place = reinterpret_cast<std::uintptr_t>(coding.code.data());
                 std::uint32_t& at = table[fhir::mixed(place) & (table.size() - 1)];
                 if (isAt(all[at].code, coding.code) && isAt(all[at].system, coding.system)) {
@@ -292,9 +295,13 @@ private:
                 }
                 at = static_cast<std::uint32_t>(all.size());
                 known = &all.emplace_back(Known{coding.system, coding.code, {}});
+                addMatches(coding, codeMatches_);
+            } else {
+                const fhir::CodeableConcept code = outline.code();
+                hasUncoded_ = hasUncoded_ || std::all_of(code.coding.begin(), code.coding.end(),
+                                                         [](const fhir::Coding& each) { return each.code.empty(); });
+                addMatches(code, codeMatches_);
             }
-            const std::size_t begin = codeMatches_.size();
-            addMatches(outline.code, codeMatches_);
             ranges_.push_back({begin, codeMatches_.size() - begin});
             if (known != nullptr) known->matches = ranges_.back();
         }
@@ -1050,8 +1057,7 @@ private:
         // A code whose value is "no" says the opposite, and what that is nobody knows.
         const bool denied = result.value.kind == fhir::ObservationValue::Kind::boolean && !result.value.boolean;
         if (!denied) sayOxygenCode(matches, said);
-        if (!result.value.codeableConcept.coding.empty())
-            sayOxygenCode(matchesOf(result.value.codeableConcept), said);
+        if (!result.value.codeableConcept.coding.empty()) sayOxygenCode(matchesOf(result.value.codeableConcept), said);
         const bool isOxygen = std::any_of(matches.begin(), matches.end(), [&](const Match& match) {
             return match.fact == oxygen_->index && match.role == Role::accept;
         });
@@ -1073,10 +1079,12 @@ private:
     }
 
     void addMatches(const fhir::CodeableConcept& concept_, std::vector<Match>& matches) const {
-        for (const fhir::Coding& coding : concept_.coding) {
-            const std::vector<Match>& found = vocabulary_.meaningOf(coding).matches;
-            matches.insert(matches.end(), found.begin(), found.end());
-        }
+        for (const fhir::Coding& coding : concept_.coding) addMatches(coding, matches);
+    }
+
+    void addMatches(const fhir::Coding& coding, std::vector<Match>& matches) const {
+        const std::vector<Match>& found = vocabulary_.meaningOf(coding).matches;
+        matches.insert(matches.end(), found.begin(), found.end());
     }
 
     const fhir::Chart& chart_;
@@ -1102,6 +1110,7 @@ private:
         static bool isBefore(const Report& a, const Report& b) { return a.index < b.index; }
     };
     std::vector<Report> reports_;
+    bool hasUncoded_ = false;                   ///< an Observation carries no code
     bool readByOneFact_ = false;                ///< no other fact may understand what this one cannot read
     std::unordered_set<std::string> reported_;  ///< paths that already have an issue
     std::optional<std::pair<int, int>> age_;    ///< ageInMonths()
@@ -1121,8 +1130,8 @@ Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, con
     return measured(quantity, fact, unitOf(quantity, fact, vocabulary));
 }
 
-void readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, Results wanted) {
-    ObservationReader(chart, vocabulary, facts, wanted).read();
+bool readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, Results wanted) {
+    return ObservationReader(chart, vocabulary, facts, wanted).read();
 }
 
 namespace {

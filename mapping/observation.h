@@ -12,10 +12,11 @@ namespace mapping {
 /// Which results are read: all of them, or none that could be put aside for a newer one that decides.
 enum class Results { all, unlessOutdated };
 
-/// Adds the results that the chart's Observations and their components hold to those of the facts, unselected.
+/// Adds the results that the chart's Observations and their components hold to those of the facts, unselected. True
+/// when an Observation carries no code.
 ///
 /// Usable ones have basis recorded; the others say why they are not. Source: clinical README rulings 7 to 10, 22, 26.
-void readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
+bool readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts,
                       Results wanted = Results::all);
 
 /// The newest usable ones of these results (ruling 10); an equivocal one competes too. Several when time does not tell
