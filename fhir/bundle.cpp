@@ -81,8 +81,8 @@ struct Envelope {
     bool isPlain = false;
     Value resourceType;
     Value id;
-    Value meta;
     Value subject;
+    std::string_view reference;  ///< of the subject, when it is one in good order
 
     /// Of a resource in which a name stands twice nothing but its type. Errors: as Value::operator[] of that.
     explicit Envelope(Value resource) {
@@ -99,13 +99,23 @@ struct Envelope {
         }
     }
 
+    /// Errors: as Value::operator[].
+    std::string_view lastUpdated() const {
+        return lastUpdated_ || !meta_ ? lastUpdated_.text() : meta_["lastUpdated"].text();
+    }
+
 private:
     void find(Value resource, const Form& form) {
         resourceType = valueAt(resource, form.resourceType);
         id = valueAt(resource, form.id);
-        meta = valueAt(resource, form.meta);
+        meta_ = valueAt(resource, form.meta);
+        lastUpdated_ = valueAt(resource, form.lastUpdated);
         subject = valueAt(resource, form.subject);
+        reference = valueAt(resource, form.reference).text();
     }
+
+    Value meta_;
+    Value lastUpdated_;
 };
 
 /// What is looked at of an entry of a Bundle, the same way.
@@ -135,7 +145,8 @@ struct Found {
     std::string_view fullUrl;
     std::string_view id;
     std::string_view lastUpdated;
-    Value subject;  ///< nothing where it is to be looked for
+    Value subject;               ///< nothing where it is to be looked for
+    std::string_view reference;  ///< of the subject; empty where it is to be looked for
 };
 
 /// Everything that readChart collects before it knows whose chart it is.
@@ -245,8 +256,10 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
     const auto take = [&](std::vector<Found>& found) {
         // Looked at now, so that a resource that contradicts itself here is left out.
         const Value idOf = envelope.isPlain ? envelope.id : value["id"];
-        const Value meta = envelope.isPlain ? envelope.meta : value["meta"];
-        found.push_back({value, id, type, place, fullUrl, idOf.text(), meta["lastUpdated"].text(), envelope.subject});
+        const std::string_view lastUpdated =
+            envelope.isPlain ? envelope.lastUpdated() : value["meta"]["lastUpdated"].text();
+        found.push_back({value, id, type, place, fullUrl, idOf.text(), lastUpdated, envelope.subject,
+                         envelope.reference});
     };
     switch (typeUses[id]) {
         case TypeUse::record:
@@ -322,6 +335,7 @@ bool isReferenceTo(const Patient& patient, std::string_view reference) {
 /// `known` is a reference that was found to be his, and becomes the last one.
 bool isAbout(const Found& found, const Patient& patient, std::string_view& known) {
     if (const Value focus = found.resource["focus"]; focus.items().begin() != focus.items().end()) return false;
+    if (!found.reference.empty() && found.reference == known) return true;
     const Value subject = found.subject ? found.subject : subjectOf(found.resource);
     if (!subject) return true;
     if (!subject.isObject()) throw Error("subject", "is not a Reference");

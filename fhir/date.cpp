@@ -184,7 +184,7 @@ private:
         std::array<char, longest> letters{};
         std::optional<DateTime> date;
     };
-    std::array<Known, 16> known_;
+    std::array<Known, 64> known_;
 };
 
 }  // namespace

@@ -178,6 +178,15 @@ Form Form::of(Value resource) {
                 break;
         }
     }
+    const auto placeIn = [&](Place object, json::Name name) {
+        const Value value = valueAt(resource, object);
+        if (!value.isObject() || value.node()->repeats) return Place{0};
+        const Value member = value[name];
+        return member.node() == nullptr ? Place{0} : static_cast<Place>(member.node() - first);
+    };
+    form.lastUpdated = placeIn(form.meta, "lastUpdated");
+    form.reference = placeIn(form.subject, "reference");
+    if (!valueAt(resource, form.reference).isString()) form.reference = 0;
     if (valueAt(resource, form.resourceType).text() == "Observation") form.isPlain = isPlainResult(resource, &form);
     return form;
 }

@@ -16,6 +16,8 @@ struct Form {
     Place id = 0;
     Place meta = 0;
     Place subject = 0;
+    Place lastUpdated = 0;  ///< of meta, when meta is an object in which no name stands twice
+    Place reference = 0;    ///< of the subject, the same way, when it is a string
 
     /// Of an Observation, whether all that is read of it and of its components is as it ought to be. Where it is not,
     /// readObservation tells what is wrong.

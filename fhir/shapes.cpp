@@ -1,6 +1,8 @@
 #include "fhir/shapes.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <functional>
 
 #include "fhir/form.h"
@@ -26,14 +28,44 @@ void forEachPiece(std::string_view text, const std::vector<Shapes::Gap>& gaps, c
 }  // namespace
 
 const Shapes::Piece* Shapes::search(State& state, const char* at, const char* end) {
+    if (!state.byLetters.empty() &&
+        static_cast<std::size_t>(end - at) >= state.shared + sizeof(std::uint64_t)) {
+        Piece* const piece = slot(state, at);
+        if (piece != nullptr && standsAt(*piece, at, end)) return comesNow(state, *piece);
+    }
     // The greatest of those that are not greater than what stands here.
     const std::string_view here(at, static_cast<std::size_t>(end - at));
     const auto behind = std::upper_bound(state.pieces.begin(), state.pieces.end(), here,
                                          [](std::string_view text, const Piece* piece) { return text < piece->text; });
     if (behind == state.pieces.begin() || !standsAt(**(behind - 1), at, end)) return nullptr;
-    Piece* const found = *(behind - 1);
-    if (state.last != nullptr) state.last->next = found;
-    return state.last = found;
+    return comesNow(state, **(behind - 1));
+}
+
+const Shapes::Piece* Shapes::comesNow(State& state, Piece& piece) {
+    if (state.last != nullptr) state.last->next = &piece;
+    return state.last = &piece;
+}
+
+Shapes::Piece*& Shapes::slot(State& state, const char* at) {
+    std::uint64_t letters = 0;
+    std::memcpy(&letters, at + state.shared, sizeof(letters));
+    return state.byLetters[mixed(letters) % state.byLetters.size()];
+}
+
+void Shapes::index(State& state) {
+    constexpr std::size_t few = 4;
+    const std::size_t count = state.pieces.size();
+    if (count <= few) return;
+    // The first and the last differ most.
+    const std::string_view first = state.pieces.front()->text;
+    const std::string_view last = state.pieces.back()->text;
+    const auto differ = std::mismatch(first.begin(), first.end(), last.begin(), last.end());
+    state.shared = static_cast<std::size_t>(differ.first - first.begin());
+    state.byLetters.assign(std::bit_ceil(count * 2), nullptr);
+    for (Piece* const piece : state.pieces) {
+        // Of two with the same letters one is found here, and the other among all of them.
+        if (piece->text.size() >= state.shared + sizeof(std::uint64_t)) slot(state, piece->text.data()) = piece;
+    }
 }
 
 Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& behind) {
@@ -48,6 +80,7 @@ Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& beh
     added.level = behind.level;
     if (behind.filling != Filling::nothing) added.then = &states_.emplace_back();
     state.pieces.insert(place, &added);
+    index(state);
     return added;
 }
 

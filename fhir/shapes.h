@@ -61,8 +61,10 @@ public:
 
     /// A place in some shapes, behind a gap or at the begin.
     struct State {
-        std::vector<Piece*> pieces;  ///< that may stand here, in the order of their texts
-        Piece* last = nullptr;       ///< the one that stood here last
+        std::vector<Piece*> pieces;     ///< that may stand here, in the order of their texts
+        Piece* last = nullptr;          ///< the one that stood here last
+        std::size_t shared = 0;         ///< with how many letters all of them begin
+        std::vector<Piece*> byLetters;  ///< where there are many: a table of them by the letters that come then
     };
 
     explicit Shapes(Arena& arena) : arena_(arena) {}
@@ -94,6 +96,9 @@ private:
     }
     static const Piece* search(State& state, const char* at, const char* end);
     Piece& piece(State& state, std::string_view text, const Gap& behind);
+    static const Piece* comesNow(State& state, Piece& piece);
+    static void index(State& state);
+    static Piece*& slot(State& state, const char* at);
 
     Arena& arena_;
     std::array<State, 64> begins_{};
