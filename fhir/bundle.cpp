@@ -258,8 +258,8 @@ void collect(Value value, const Place& place, std::string_view fullUrl, Collecti
         const Value idOf = envelope.isPlain ? envelope.id : value["id"];
         const std::string_view lastUpdated =
             envelope.isPlain ? envelope.lastUpdated() : value["meta"]["lastUpdated"].text();
-        found.push_back({value, id, type, place, fullUrl, idOf.text(), lastUpdated, envelope.subject,
-                         envelope.reference});
+        found.push_back(
+            {value, id, type, place, fullUrl, idOf.text(), lastUpdated, envelope.subject, envelope.reference});
     };
     switch (typeUses[id]) {
         case TypeUse::record:

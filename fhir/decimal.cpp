@@ -218,6 +218,7 @@ std::optional<Rational> parseFraction(std::string_view text) {
 std::optional<std::string> Rational::smallText(int places) const {
     constexpr int mostPlaces = 12;
     if (large_ || places > mostPlaces || places < 0) return std::nullopt;
+    if (denominator_ == 1) return std::to_string(numerator_);
     Wide scale = 1;
     for (int i = 0; i < places; ++i) scale *= 10;
     const bool isNegative = numerator_ < 0;

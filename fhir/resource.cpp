@@ -85,10 +85,10 @@ struct ObservationElements : Reader {
 
     ReferenceRange referenceRange(Value item) const {
         ReferenceRange range;
-        range.low = quantity(item["low"], "referenceRange.low");
-        range.high = quantity(item["high"], "referenceRange.high");
-        range.type = codeableConcept(item["type"], "referenceRange.type");
-        range.appliesTo = codeableConcepts(item["appliesTo"], "referenceRange.appliesTo");
+        if (const Value low = item["low"]) range.low = quantity(low, "referenceRange.low");
+        if (const Value high = item["high"]) range.high = quantity(high, "referenceRange.high");
+        if (const Value type = item["type"]) range.type = codeableConcept(type, "referenceRange.type");
+        if (const Value all = item["appliesTo"]) range.appliesTo = codeableConcepts(all, "referenceRange.appliesTo");
         if (const Value age = item["age"]) {
             range.ageLow = quantity(age["low"], "referenceRange.age.low");
             range.ageHigh = quantity(age["high"], "referenceRange.age.high");
@@ -126,7 +126,11 @@ struct ObservationElements : Reader {
     }
 
     void readComponents(Value resource, Observation& observation) const {
-        for (const Value item : resource["component"].items()) {
+        const json::Items items = resource["component"].items();
+        std::size_t count = 0;
+        for (auto item = items.begin(); !(item == items.end()); ++item) ++count;
+        observation.component.reserve(count);
+        for (const Value item : items) {
             if (item.isObject()) observation.component.push_back(observationResult(item));
         }
     }
@@ -273,10 +277,10 @@ CodeableConcept ObservationOutline::code() const {
     return Reader().codeableConcept(codeValue, {});
 }
 
-std::optional<Coding> ObservationOutline::onlyCoding() const {
+std::optional<Coding> onlyCoding(Value concept_) {
     const auto isObject = [](Value any) { return any.isObject() && !any.node()->repeats; };
-    if (!isObject(codeValue)) return std::nullopt;
-    const Value codings = codeValue["coding"];
+    if (!isObject(concept_)) return std::nullopt;
+    const Value codings = concept_["coding"];
     if (!codings.isArray() || codings.node()->span == 1) return std::nullopt;
     const Value only(codings.node() + 1);
     if (!isObject(only) || only.node()->span + 1 != codings.node()->span) return std::nullopt;
@@ -311,9 +315,13 @@ Observation ObservationOutline::whole() const {
 }
 
 Quantity ObservationOutline::quantity() const {
-    if (!isPlain) return Reader().quantity(resource["valueQuantity"], {});
+    if (!isPlain) return valueQuantity(resource);
     const bool isQuantity = value && value.node()->name == json::Name("valueQuantity").id();
     return isQuantity ? Reader().quantity(value, {}) : Quantity();
+}
+
+Quantity valueQuantity(Value result) {
+    return Reader().quantity(result["valueQuantity"], {});
 }
 
 void readObservationOutline(Value resource, const Place& place, std::vector<Issue>& issues,

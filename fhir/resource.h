@@ -166,6 +166,13 @@ struct Observation {
     std::vector<std::string_view> texts;  ///< notes, specimen and body site in words
 };
 
+/// The system and code of a CodeableConcept that has one coding; nothing when it has none, several, or one without a
+/// code.
+std::optional<Coding> onlyCoding(json::Value concept_);
+
+/// The valueQuantity of an Observation or of one of its components; what could not be read of it is not reported.
+Quantity valueQuantity(json::Value result);
+
 /// What everybody wants to know of an Observation. The rest is read when its code means something.
 struct ObservationOutline {
     std::string_view id;
@@ -184,10 +191,6 @@ struct ObservationOutline {
     json::Value resource;
 
     CodeableConcept code() const;
-
-    /// The system and code of its code, when it has one coding; nothing when it has none, several, or one without a
-    /// code.
-    std::optional<Coding> onlyCoding() const;
 
     /// All of it. What could not be read was reported with the outline.
     Observation whole() const;

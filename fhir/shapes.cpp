@@ -28,8 +28,7 @@ void forEachPiece(std::string_view text, const std::vector<Shapes::Gap>& gaps, c
 }  // namespace
 
 const Shapes::Piece* Shapes::search(State& state, const char* at, const char* end) {
-    if (!state.byLetters.empty() &&
-        static_cast<std::size_t>(end - at) >= state.shared + sizeof(std::uint64_t)) {
+    if (!state.byLetters.empty() && static_cast<std::size_t>(end - at) >= state.shared + sizeof(std::uint64_t)) {
         Piece* const piece = slot(state, at);
         if (piece != nullptr && standsAt(*piece, at, end)) return comesNow(state, *piece);
     }

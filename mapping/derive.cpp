@@ -140,6 +140,11 @@ private:
         return definition == nullptr ? nullptr : &facts_[definition->index];
     }
 
+    static void setOnly(std::vector<Evidence>& results, Evidence evidence) {
+        results.clear();
+        results.push_back(std::move(evidence));
+    }
+
     Evidence derived(const Fact& fact) const {
         Evidence evidence;
         evidence.fact = fact.definition;
@@ -171,7 +176,7 @@ private:
         if (birthDate->firstDay() > facts_.asOf) {
             evidence.basis = Basis::implausible;
             evidence.detail = "born after " + facts_.asOf.text();
-            fact.results = {std::move(evidence)};
+            setOnly(fact.results, std::move(evidence));
             return;
         }
         const fhir::Date earliest = birthDate->firstDay();
@@ -190,7 +195,7 @@ private:
             }
             setValue(evidence, months);
         }
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     /// Whether the patient is a woman from 12 to 55; nothing when sex or age do not tell. Source: ruling 19.
@@ -219,7 +224,7 @@ private:
         evidence.valueText = std::to_string(inputs.size());
         evidence.comparator = ">=";
         evidence.inputs = std::move(inputs);
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     void childbearing(std::size_t index) {
@@ -231,7 +236,7 @@ private:
         evidence.detail = chart_.patient.gender == "male" ? "male"
                           : *ofAge                        ? "female, 12 to 55 years"
                                                           : "outside 12 to 55 years";
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     void pregnancy(Fact& fact) {
@@ -254,7 +259,7 @@ private:
         Evidence evidence = derived(fact);
         evidence.positive = false;
         evidence.detail = chart_.patient.gender == "male" ? "male" : "outside 12 to 55 years";
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     /// Of results that time does not tell apart the lowest and the highest: the clearance lies between what they give.
@@ -397,7 +402,7 @@ private:
         evidence.coded = result.method;
         evidence.positive.reset();
         evidence.stale = false;  // how it was measured does not age
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     /// Ruling 2: codes without a lineage are of the lineage that another coding or Condition states.
@@ -574,7 +579,7 @@ private:
         evidence.inputs.assign(relapse->conditions.begin(),
                                relapse->conditions.begin() +
                                    static_cast<std::ptrdiff_t>(std::min(relapse->conditions.size(), mostRelapses)));
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     void monthsToRelapse(std::size_t index) {
@@ -612,7 +617,7 @@ private:
         }
         evidence.date = relapse.date;
         evidence.inputs = {*last, *relapse.evidence};
-        fact.results = {std::move(evidence)};
+        setOnly(fact.results, std::move(evidence));
     }
 
     /// A known infection: a diagnosis or a positive test. A newer negative test of the virus itself ends it, where the

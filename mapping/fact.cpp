@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <limits>
 #include <tuple>
 
@@ -118,7 +119,60 @@ void Facts::setAbsent(std::size_t index, Basis absent) {
     }
 }
 
+void Facts::setAbsent(const std::vector<const Fact*>& silent) {
+    facts_ = silent;
+    for (Fact& fact : own_) {
+        const std::size_t index = fact.definition->index;
+        fact.absent = silent[index]->absent;
+        facts_[index] = &fact;
+    }
+}
+
 namespace {
+
+/// What is known of the facts about which a chart says nothing.
+struct SilentFacts {
+    std::uint64_t vocabulary = 0;
+    fhir::Covered covered = fhir::Covered::undeclared;
+    bool observationWithoutCode = false;
+    FactSet unrecognisable;
+    std::vector<const Fact*> facts;
+};
+
+std::vector<const Fact*> silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
+                                         const FactSet& unrecognisable, bool observationWithoutCode) {
+    std::vector<Meanings> meanings;
+    meanings.reserve(vocabulary.sourceSets().size());
+    const std::optional<fhir::Covered> ofAll = coverage.ofAll();
+    for (const SourceSet& set : vocabulary.sourceSets()) {
+        Meanings& ofSet = meanings.emplace_back(meaningsOf(set, coverage, ofAll));
+        if (observationWithoutCode && set.observations) ofSet.ofSilence = ofSet.ofSilenceBesideUnknown;
+    }
+    std::vector<const Fact*> facts;
+    facts.reserve(vocabulary.facts().size());
+    for (const Silence& silence : vocabulary.silences()) {
+        const Meanings& ofSet = meanings[silence.sourceSet];
+        const auto& absent = unrecognisable[facts.size()] ? ofSet.ofSilenceBesideUnknown : ofSet.ofSilence;
+        facts.push_back(vocabulary.silent(absent[static_cast<std::size_t>(silence.mayMean)]) + facts.size());
+    }
+    return facts;
+}
+
+/// The facts as they are where a chart says nothing about them. Many charts are covered alike and leave the same open:
+/// a thread finds out once what their silence means.
+const std::vector<const Fact*>& silentFacts(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
+                                            const FactSet& unrecognisable, bool observationWithoutCode) {
+    thread_local std::array<SilentFacts, 64> all;
+    thread_local std::vector<const Fact*> others;
+    const std::optional<fhir::Covered> covered = coverage.ofAll();
+    if (!covered) return others = silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode);
+    SilentFacts& known = all[std::hash<FactSet>()(unrecognisable) % all.size()];
+    if (known.vocabulary != vocabulary.number() || known.covered != *covered ||
+        known.observationWithoutCode != observationWithoutCode || known.unrecognisable != unrecognisable)
+        known = {vocabulary.number(), *covered, observationWithoutCode, unrecognisable,
+                 silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode)};
+    return known.facts;
+}
 
 /// Chooses the results of a fact that count among all of them.
 void selectResults(Fact& fact, fhir::Date asOf) {
@@ -163,19 +217,7 @@ Facts readFacts(const fhir::Chart& chart, const Vocabulary& vocabulary, fhir::Da
     readActivities(chart, vocabulary, facts, unrecognisable);
     readAllergies(chart, vocabulary, facts, unrecognisable);
 
-    std::vector<Meanings> meanings;
-    meanings.reserve(vocabulary.sourceSets().size());
-    const std::optional<fhir::Covered> ofAll = chart.coverage.ofAll();
-    for (const SourceSet& set : vocabulary.sourceSets()) {
-        Meanings& ofSet = meanings.emplace_back(meaningsOf(set, chart.coverage, ofAll));
-        if (observationWithoutCode && set.observations) ofSet.ofSilence = ofSet.ofSilenceBesideUnknown;
-    }
-    for (std::size_t i = 0; i < facts.size(); ++i) {
-        const Silence& silence = vocabulary.silences()[i];
-        const Meanings& ofSet = meanings[silence.sourceSet];
-        const auto& absent = unrecognisable[i] ? ofSet.ofSilenceBesideUnknown : ofSet.ofSilence;
-        facts.setAbsent(i, absent[static_cast<std::size_t>(silence.mayMean)]);
-    }
+    facts.setAbsent(silentFacts(vocabulary, chart.coverage, unrecognisable, observationWithoutCode));
     for (Fact& fact : facts.own()) {
         if (fact.conditions.size() > 1) sortRecords(fact.conditions);
         if (!fact.results.empty()) selectResults(fact, asOf);

@@ -162,6 +162,8 @@ public:
 
     /// What it means when nothing is on file about a fact.
     void setAbsent(std::size_t index, Basis absent);
+    /// The same for all of them at once, by facts about which nothing is on file.
+    void setAbsent(const std::vector<const Fact*>& silent);
 
     /// Lets a fact be one that is kept elsewhere, and outlives this or the next call for the same fact.
     void borrow(std::size_t index, const Fact& fact) { facts_[index] = &fact; }

@@ -22,46 +22,6 @@ namespace {
 
 using Polarity = Vocabulary::Polarity;
 
-/// A unit of a fact: how it is spelled, and its factor to the fact's unit where it has one.
-using Unit = std::pair<std::string, std::optional<Rational>>;
-
-/// The unit of the fact that a spelling means: as written, by a synonym, or in other case ("MG/DL").
-const Unit* findUnit(std::string_view text, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-    const auto exactly = [&](std::string_view spelling) {
-        const auto found = std::find_if(fact.units.begin(), fact.units.end(),
-                                        [&](const auto& unit) { return unit.first == spelling; });
-        return found == fact.units.end() ? nullptr : &*found;
-    };
-    if (const auto* unit = exactly(text)) return unit;
-    if (const auto* unit = exactly(vocabulary.unitSpelling(text))) return unit;
-    const std::string lower = lowerCase(text);
-    for (const auto& unit : fact.units) {
-        if (lowerCase(unit.first) == lower) return &unit;
-    }
-    return nullptr;
-}
-
-/// Code first, then unit text; nothing when neither is known or when they contradict each other.
-///
-/// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
-const Unit* unitOf(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    const auto isPerSurface = [](std::string_view unit) {
-        for (auto at = unit.find("73"); at != std::string_view::npos; at = unit.find("73", at + 1)) {
-            if (at >= 2 && unit[at - 2] == '1' && (unit[at - 1] == '.' || unit[at - 1] == ',')) return true;
-        }
-        return false;
-    };
-    if (isPerSurface(quantity.code) || isPerSurface(quantity.unit)) return nullptr;
-    const Unit* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
-    const Unit* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
-    if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return nullptr;
-    const Unit* unit = byCode != nullptr ? byCode : byText;
-    if (unit == nullptr && quantity.code.empty() && quantity.unit.empty()) unit = findUnit("", fact, vocabulary);
-    return unit;
-}
-
 /// False when the comparator is none of FHIR's.
 bool setInterval(Interval& interval, const Rational& value, std::string_view comparator) {
     if (comparator.empty()) {
@@ -199,6 +159,12 @@ public:
             } else if (!matches.empty() || outline.hasComponents) {
                 read.push_back(index);
                 for (const Match& match : matches) see(index, date, match);
+                if (!outline.hasComponents || !outline.isPlain) continue;
+                for (const fhir::json::Value component : outline.resource["component"].items()) {
+                    if (const auto coding = fhir::onlyCoding(component["code"])) {
+                        for (const Match& match : vocabulary_.meaningOf(*coding).matches) see(index, date, match);
+                    }
+                }
             }
         }
         reserve();
@@ -285,7 +251,7 @@ private:
             status_.push_back(statusOf(outline.status));
             Known* known = nullptr;
             const std::size_t begin = codeMatches_.size();
-            if (const auto only = outline.onlyCoding()) {
+            if (const auto only = fhir::onlyCoding(outline.codeValue)) {
                 const fhir::Coding& coding = *only;
                 const auto place = reinterpret_cast<std::uintptr_t>(coding.code.data());
                 std::uint32_t& at = table[fhir::mixed(place) & (table.size() - 1)];
@@ -370,13 +336,27 @@ private:
     bool isOutdated(std::size_t index) {
         const fhir::ObservationOutline& outline = chart_.observation[index];
         const auto& date = dateOf(outline);
-        if (outline.hasComponents || !outline.isPlain || !date) return false;
-        std::optional<fhir::Quantity> quantity;
-        for (const Match& match : matchesOf(index)) {
-            if (!says(match)) continue;
-            if (date->last >= seen(match.fact).decidedAt) return false;
-            if (!quantity) quantity = outline.quantity();
-            if (quantity->value.empty() || unitOf(*quantity, vocabulary_.facts()[match.fact]) == nullptr) return false;
+        if (!outline.isPlain || !date) return false;
+        const auto isOlder = [&](std::span<const Match> matches, const auto& quantityOf) {
+            std::optional<fhir::Quantity> quantity;
+            for (const Match& match : matches) {
+                if (!says(match)) continue;
+                if (date->last >= seen(match.fact).decidedAt) return false;
+                if (!quantity) quantity = quantityOf();
+                if (quantity->value.empty() || unitOf(*quantity, vocabulary_.facts()[match.fact]) == nullptr)
+                    return false;
+            }
+            return true;
+        };
+        // A panel's own code says nothing itself.
+        const bool isPanel = outline.hasComponents && !outline.value && !outline.hasFurtherResult;
+        if (!isPanel && !isOlder(matchesOf(index), [&] { return outline.quantity(); })) return false;
+        if (!outline.hasComponents) return true;
+        for (const fhir::json::Value component : outline.resource["component"].items()) {
+            if (!component.isObject()) continue;
+            const auto coding = fhir::onlyCoding(component["code"]);
+            const auto quantity = [&] { return fhir::valueQuantity(component); };
+            if (!coding || !isOlder(vocabulary_.meaningOf(*coding).matches, quantity)) return false;
         }
         return true;
     }
@@ -388,7 +368,7 @@ private:
             return a.size() == b.size() && (a.data() == b.data() || a == b);
         };
         const bool isSame = known.isKnown && same(known.code, quantity.code) && same(known.text, quantity.unit);
-        if (!isSame) known = {true, quantity.code, quantity.unit, mapping::unitOf(quantity, fact, vocabulary_)};
+        if (!isSame) known = {true, quantity.code, quantity.unit, vocabulary_.unitOf(fact, quantity)};
         return known.unit;
     }
 
@@ -1127,7 +1107,7 @@ private:
 }  // namespace
 
 Measured measure(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
-    return measured(quantity, fact, unitOf(quantity, fact, vocabulary));
+    return measured(quantity, fact, vocabulary.unitOf(fact, quantity));
 }
 
 bool readObservations(const fhir::Chart& chart, const Vocabulary& vocabulary, Facts& facts, Results wanted) {

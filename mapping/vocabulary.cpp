@@ -862,6 +862,53 @@ void Vocabulary::lookUp(std::size_t system, std::string_view code, std::vector<M
     }
 }
 
+namespace {
+
+/// The unit of the fact that a spelling means: as written, by a synonym, or in other case ("MG/DL").
+const Unit* findUnit(std::string_view text, const FactDefinition& fact, const Vocabulary& vocabulary) {
+    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    const auto exactly = [&](std::string_view spelling) {
+        const auto found = std::find_if(fact.units.begin(), fact.units.end(),
+                                        [&](const auto& unit) { return unit.first == spelling; });
+        return found == fact.units.end() ? nullptr : &*found;
+    };
+    if (const auto* unit = exactly(text)) return unit;
+    if (const auto* unit = exactly(vocabulary.unitSpelling(text))) return unit;
+    const std::string lower = lowerCase(text);
+    for (const auto& unit : fact.units) {
+        if (lowerCase(unit.first) == lower) return &unit;
+    }
+    return nullptr;
+}
+
+/// Code first, then unit text; nothing when neither is known or when they contradict each other.
+///
+/// "1.73" anywhere means a clearance divided by body surface: UCUM's annotation braces hide that from every converter.
+const Unit* findUnit(const fhir::Quantity& quantity, const FactDefinition& fact, const Vocabulary& vocabulary) {
+    const auto isPerSurface = [](std::string_view unit) {
+        for (auto at = unit.find("73"); at != std::string_view::npos; at = unit.find("73", at + 1)) {
+            if (at >= 2 && unit[at - 2] == '1' && (unit[at - 1] == '.' || unit[at - 1] == ',')) return true;
+        }
+        return false;
+    };
+    if (isPerSurface(quantity.code) || isPerSurface(quantity.unit)) return nullptr;
+    const Unit* byCode = quantity.code.empty() ? nullptr : findUnit(quantity.code, fact, vocabulary);
+    const Unit* byText = quantity.unit.empty() ? nullptr : findUnit(quantity.unit, fact, vocabulary);
+    if (byCode != nullptr && byText != nullptr && byCode->second != byText->second) return nullptr;
+    const Unit* unit = byCode != nullptr ? byCode : byText;
+    if (unit == nullptr && quantity.code.empty() && quantity.unit.empty()) unit = findUnit("", fact, vocabulary);
+    return unit;
+}
+
+}  // namespace
+
+const Unit* Vocabulary::unitOf(const FactDefinition& fact, const fhir::Quantity& quantity) const {
+    thread_local Memo<const Unit*> memo;
+    return memo.of(number_ * mostFacts + fact.index, quantity.code, quantity.unit,
+                   [&] { return findUnit(quantity, fact, *this); });
+}
+
 std::string_view Vocabulary::unitSpelling(std::string_view text) const {
     const auto found = unitSynonyms_.find(text);
     return found == unitSynonyms_.end() ? text : std::string_view(found->second);

@@ -112,6 +112,9 @@ struct UpperLimit {
     int ageTo = 150;
 };
 
+/// A unit of a fact: how it is spelled, and its factor to the fact's unit where it has one.
+using Unit = std::pair<std::string, std::optional<fhir::Rational>>;
+
 /// One entry of facts.json. Its meaning stands in mapping/README.md.
 struct FactDefinition {
     std::size_t index = 0;
@@ -127,7 +130,7 @@ struct FactDefinition {
     std::optional<int> conditionFreshFor;  ///< days
     Interval plausible;
     std::string unit;
-    std::vector<std::pair<std::string, std::optional<fhir::Rational>>> units;  ///< spelling, factor to `unit`
+    std::vector<Unit> units;
     bool absentMeansNo = false;
     bool test = false;  ///< a test or measurement: without a record it is missing, not a question
     bool hint = false;  ///< shown, never evaluated
@@ -211,6 +214,8 @@ public:
     static Vocabulary read(std::string_view file, fhir::json::Value root, std::vector<Problem>& problems);
 
     const std::vector<FactDefinition>& facts() const { return facts_; }
+    /// No other vocabulary has the same number: what is known of one is not taken for another's.
+    std::uint64_t number() const { return number_; }
     const FactDefinition* find(std::string_view name) const;
     /// The facts as they are when nothing is on file about them and that means `absent`, one after the other. Errors:
     /// std::logic_error when silence never means that.
@@ -261,6 +266,10 @@ public:
     /// every match is under review.
     void lookUpDrugWords(std::string_view words, std::vector<Match>& matches) const;
 
+    /// The unit of a fact that a quantity has, by its code and its text; nothing when none is known, or when the two
+    /// contradict each other.
+    const Unit* unitOf(const FactDefinition& fact, const fhir::Quantity& quantity) const;
+
     /// The canonical spelling of a unit, or the text itself.
     std::string_view unitSpelling(std::string_view text) const;
 
@@ -299,7 +308,7 @@ private:
 
     std::vector<std::uint16_t> factsOfDrugWords(std::string_view words) const;
 
-    std::uint64_t number_ = 0;  ///< no other vocabulary has had it: what threads know of one is not taken for another's
+    std::uint64_t number_ = 0;
     std::vector<FactDefinition> facts_;
     std::shared_ptr<const std::vector<Fact>> silent_;  ///< one after the other, for each meaning of silence
     Table<std::size_t> factByName_;
