@@ -12,6 +12,11 @@ namespace fhir {
 /// Memory for what is kept together and given back together; nothing in it moves.
 class Arena {
 public:
+    /// Which is full when it takes so much. Whoever keeps something then is asked not to, and is not refused.
+    explicit Arena(std::size_t mostBytes) : mostBytes_(mostBytes) {}
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+
     void* room(std::size_t bytes, std::size_t alignment) {
         const std::size_t gap = (alignment - reinterpret_cast<std::uintptr_t>(at_) % alignment) % alignment;
         if (left_ < gap + bytes) {
@@ -35,14 +40,14 @@ public:
         return {letters, text.size()};
     }
 
-    /// How much it takes.
-    std::size_t bytes() const { return bytes_; }
+    bool isFull() const { return bytes_ >= mostBytes_; }
 
 private:
     std::vector<std::unique_ptr<std::byte[]>> blocks_;
     std::byte* at_ = nullptr;
     std::size_t left_ = 0;
     std::size_t bytes_ = 0;
+    std::size_t mostBytes_;
 };
 
 }  // namespace fhir

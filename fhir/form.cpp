@@ -179,9 +179,9 @@ Form Form::of(Value resource) {
         }
     }
     const auto placeIn = [&](Place object, json::Name name) {
-        const Value value = valueAt(resource, object);
-        if (!value.isObject() || value.node()->repeats) return Place{0};
-        const Value member = value[name];
+        const Value holder = valueAt(resource, object);
+        if (!holder.isObject() || holder.node()->repeats) return Place{0};
+        const Value member = holder[name];
         return member.node() == nullptr ? Place{0} : static_cast<Place>(member.node() - first);
     };
     form.lastUpdated = placeIn(form.meta, "lastUpdated");

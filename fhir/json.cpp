@@ -7,26 +7,11 @@
 #include <utility>
 
 #include "fhir/error.h"
-#include "fhir/repeats.h"
+#include "fhir/memory.h"
 #include "fhir/resource_type.h"
 #include "fhir/scan.h"
-#include "fhir/shapes.h"
 
 namespace fhir::json {
-
-/// What a thread has read before, and finds again. It grows to a few megabytes at most, and is forgotten then.
-class Memory {
-public:
-    bool isFull() const { return arena_.bytes() >= mostBytes || shapes.isFull(); }
-
-private:
-    static constexpr std::size_t mostBytes = std::size_t{4} << 20;
-    Arena arena_;
-
-public:
-    Repeats repeats{arena_};
-    Shapes shapes{arena_};
-};
 
 namespace {
 

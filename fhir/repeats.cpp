@@ -100,7 +100,7 @@ void Repeats::keep(const Key& key, std::string_view text, const Node* nodes, std
         return;
     }
     constexpr std::size_t longestKept = 4096;
-    if (!key.wasSeen || text.size() > longestKept) return;
+    if (!key.wasSeen || text.size() > longestKept || arena_.isFull()) return;
     // Texts with escapes were decoded somewhere else.
     const auto isWithin = [&](std::string_view part) {
         constexpr std::less_equal<const char*> notBehind;

@@ -86,7 +86,7 @@ Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& beh
 void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps, const Node* nodes,
                   std::size_t count) {
     constexpr std::size_t longest = 8192;
-    if (gaps.size() > mostGaps || text.size() > longest || isFull()) return;
+    if (gaps.size() > mostGaps || text.size() > longest || isFull() || arena_.isFull()) return;
     std::uint64_t hash = hashWith(depth, gaps.size());
     forEachPiece(text, gaps, [&](std::string_view part, const Gap& gap) {
         hash = hashWith(hashOf(part, hash), static_cast<std::uint64_t>(gap.filling));

@@ -957,12 +957,11 @@ private:
         OxygenSaid said = oxygenSaid(observation.result, matchesOf(indexOf(*outline_)));
         for (const fhir::ObservationResult& component : observation.component)
             said.add(oxygenSaid(component, matchesOf(component.code)));
-        auto& [air, oxygen, unclear] = said;
         const auto readWords = [&](std::string_view text) {
             if (text.empty()) return;
             const OxygenWords& words = oxygenWordsOf(text);
-            air = air || words.air;
-            oxygen = oxygen || words.oxygen;
+            said.air = said.air || words.air;
+            said.oxygen = said.oxygen || words.oxygen;
         };
         sayOxygenCode(matchesOf(observation.method), said);
         readWords(observation.method.text);
@@ -975,11 +974,11 @@ private:
             if (sibling == outline_ || !observation.effective || !sibling->effective) continue;
             if (sibling->effective != observation.effective) {
                 // Oxygen recorded the same day leaves open whether it was given at that moment; air then says nothing.
-                unclear = unclear || oxygenObservation.said.unclear;
+                said.unclear = said.unclear || oxygenObservation.said.unclear;
                 const bool sameDay = sibling->effective->firstDay() <= observation.effective->lastDay() &&
                                      observation.effective->firstDay() <= sibling->effective->lastDay();
                 if (!sameDay || !oxygenObservation.said.oxygen) continue;
-                unclear = true;
+                said.unclear = true;
             } else {
                 said.add(oxygenObservation.said);
             }
@@ -990,8 +989,8 @@ private:
             input.date = sibling->effective;
             inputs.push_back(std::move(input));
         }
-        if (air != oxygen) return air ? "on room air" : "on oxygen";
-        return unclear ? "oxygen supply unclear" : "";
+        if (said.air != said.oxygen) return said.air ? "on room air" : "on oxygen";
+        return said.unclear ? "oxygen supply unclear" : "";
     }
 
     struct OxygenWords {

@@ -1,4 +1,4 @@
-#include "fhir/repeats.h"
+#include "fhir/memory.h"
 
 #include <doctest/doctest.h>
 
@@ -182,7 +182,8 @@ TEST_CASE("damaged charts are read, or refused, alike by who has read them whole
 }
 
 TEST_CASE("what is known grows to a bound") {
-    fhir::json::Repeats repeats;
+    fhir::json::Memory memory;
+    fhir::json::Repeats& repeats = memory.repeats;
     const auto keepOne = [&](std::size_t i) {
         const std::string text = "[\"" + std::to_string(i) + std::string(400, 'x') + "\"]";
         const std::string padded = text + std::string(200, ' ');
@@ -198,8 +199,8 @@ TEST_CASE("what is known grows to a bound") {
                nullptr;
     };
     std::size_t kept = 0;
-    while (!repeats.isFull() && kept < 100'000) kept += keepOne(kept);
-    CHECK(repeats.isFull());
+    while (!memory.isFull() && kept < 100'000) kept += keepOne(kept);
+    CHECK(memory.isFull());
     CHECK(kept > 1000);
     CHECK_FALSE(keepOne(kept));
 }

@@ -288,7 +288,7 @@ TEST_CASE("the outline of an Observation reports what reading all of it reports,
         const fhir::Observation& expected = whole.observation;
         CHECK(outline.id == expected.id);
         CHECK(outline.status == expected.status);
-        CHECK(outline.code.coding.size() == expected.result.code.coding.size());
+        CHECK(outline.code().coding.size() == expected.result.code.coding.size());
         CHECK(span(outline.effective) == span(expected.effective));
         CHECK(span(outline.issued) == span(expected.issued));
         const fhir::Observation later = outline.whole();
