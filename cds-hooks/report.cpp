@@ -239,7 +239,8 @@ std::string patientReference(std::string_view id) {
 
 std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, const Origin& origin) {
     constexpr std::size_t usualSize = std::size_t{96} << 10;
-    Writer writer(usualSize);
+    thread_local Writer writer(usualSize);
+    writer.clear();
     EvidenceWriter evidenceWriter;
     writer.beginObject()
         .member("patient", patientReference(screening.chart.patient.id))

@@ -268,6 +268,17 @@ public:
 
     std::string_view text() const { return {buffer_.GetString(), buffer_.GetSize()}; }
 
+    /// Begins anew, in the room that it has; of a very long text the room is given back.
+    void clear() {
+        constexpr std::size_t mostRoom = std::size_t{1} << 20;
+        if (buffer_.GetSize() > mostRoom) {
+            buffer_ = rapidjson::StringBuffer();
+        } else {
+            buffer_.Clear();
+        }
+        writer_.Reset(buffer_);
+    }
+
 private:
     rapidjson::StringBuffer buffer_;
     Texts writer_;

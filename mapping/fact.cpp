@@ -95,7 +95,9 @@ void sortRecords(std::vector<Evidence>& records) {
 
 }  // namespace
 
-Facts::Facts(const Vocabulary& vocabulary) : vocabulary_(&vocabulary), facts_(vocabulary.facts().size()) {
+Facts::Facts(const Vocabulary& vocabulary) : vocabulary_(&vocabulary),
+      facts_(vocabulary.facts().size()),
+      absents_(facts_.size(), static_cast<std::uint8_t>(Basis::missing)) {
     const Fact* const silent = vocabulary.silent(Basis::missing);
     for (std::size_t i = 0; i < facts_.size(); ++i) facts_[i] = silent + i;
 }
@@ -112,6 +114,7 @@ Fact& Facts::own(std::size_t index) {
 }
 
 void Facts::setAbsent(std::size_t index, Basis absent) {
+    absents_[index] = static_cast<std::uint8_t>(absent);
     if (isOwn(index)) {
         own(index).absent = absent;
     } else {
@@ -119,11 +122,12 @@ void Facts::setAbsent(std::size_t index, Basis absent) {
     }
 }
 
-void Facts::setAbsent(const std::vector<const Fact*>& silent) {
-    facts_ = silent;
+void Facts::setAbsent(const Silent& silent) {
+    facts_ = silent.facts;
+    absents_ = silent.absents;
     for (Fact& fact : own_) {
         const std::size_t index = fact.definition->index;
-        fact.absent = silent[index]->absent;
+        fact.absent = absent(index);
         facts_[index] = &fact;
     }
 }
@@ -136,10 +140,10 @@ struct SilentFacts {
     fhir::Covered covered = fhir::Covered::undeclared;
     bool observationWithoutCode = false;
     FactSet unrecognisable;
-    std::vector<const Fact*> facts;
+    Facts::Silent silent;
 };
 
-std::vector<const Fact*> silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
+Facts::Silent silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
                                          const FactSet& unrecognisable, bool observationWithoutCode) {
     std::vector<Meanings> meanings;
     meanings.reserve(vocabulary.sourceSets().size());
@@ -148,22 +152,25 @@ std::vector<const Fact*> silentFactsAnew(const Vocabulary& vocabulary, const fhi
         Meanings& ofSet = meanings.emplace_back(meaningsOf(set, coverage, ofAll));
         if (observationWithoutCode && set.observations) ofSet.ofSilence = ofSet.ofSilenceBesideUnknown;
     }
-    std::vector<const Fact*> facts;
-    facts.reserve(vocabulary.facts().size());
+    Facts::Silent silent;
+    silent.facts.reserve(vocabulary.facts().size());
+    silent.absents.reserve(vocabulary.facts().size());
     for (const Silence& silence : vocabulary.silences()) {
         const Meanings& ofSet = meanings[silence.sourceSet];
-        const auto& absent = unrecognisable[facts.size()] ? ofSet.ofSilenceBesideUnknown : ofSet.ofSilence;
-        facts.push_back(vocabulary.silent(absent[static_cast<std::size_t>(silence.mayMean)]) + facts.size());
+        const auto& absent = unrecognisable[silent.facts.size()] ? ofSet.ofSilenceBesideUnknown : ofSet.ofSilence;
+        const Basis basis = absent[static_cast<std::size_t>(silence.mayMean)];
+        silent.absents.push_back(static_cast<std::uint8_t>(basis));
+        silent.facts.push_back(vocabulary.silent(basis) + silent.facts.size());
     }
-    return facts;
+    return silent;
 }
 
 /// The facts as they are where a chart says nothing about them. Many charts are covered alike and leave the same open:
 /// a thread finds out once what their silence means.
-const std::vector<const Fact*>& silentFacts(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
+const Facts::Silent& silentFacts(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
                                             const FactSet& unrecognisable, bool observationWithoutCode) {
     thread_local std::array<SilentFacts, 64> all;
-    thread_local std::vector<const Fact*> others;
+    thread_local Facts::Silent others;
     const std::optional<fhir::Covered> covered = coverage.ofAll();
     if (!covered) return others = silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode);
     SilentFacts& known = all[std::hash<FactSet>()(unrecognisable) % all.size()];
@@ -171,7 +178,7 @@ const std::vector<const Fact*>& silentFacts(const Vocabulary& vocabulary, const 
         known.observationWithoutCode != observationWithoutCode || known.unrecognisable != unrecognisable)
         known = {vocabulary.number(), *covered, observationWithoutCode, unrecognisable,
                  silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode)};
-    return known.facts;
+    return known.silent;
 }
 
 /// Chooses the results of a fact that count among all of them.

@@ -160,10 +160,15 @@ public:
     std::vector<Fact>& own() { return own_; }
     const std::vector<Fact>& own() const { return own_; }
 
-    /// What it means when nothing is on file about a fact.
+    /// What it means when nothing is on file about a fact; the same as its own `absent`, of all facts side by side.
+    Basis absent(std::size_t index) const { return static_cast<Basis>(absents_[index]); }
     void setAbsent(std::size_t index, Basis absent);
-    /// The same for all of them at once, by facts about which nothing is on file.
-    void setAbsent(const std::vector<const Fact*>& silent);
+    /// The same for all of them at once.
+    struct Silent {
+        std::vector<const Fact*> facts;     ///< about which nothing is on file
+        std::vector<std::uint8_t> absents;  ///< what that means, for each
+    };
+    void setAbsent(const Silent& silent);
 
     /// Lets a fact be one that is kept elsewhere, and outlives this or the next call for the same fact.
     void borrow(std::size_t index, const Fact& fact) { facts_[index] = &fact; }
@@ -195,6 +200,7 @@ private:
 
     const Vocabulary* vocabulary_ = nullptr;
     std::vector<const Fact*> facts_;
+    std::vector<std::uint8_t> absents_;
     std::vector<Fact> own_;  ///< never has to grow
     FactSet isOwn_;
 };

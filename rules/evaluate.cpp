@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
 #include <utility>
 
 #include "rules/judge.h"
@@ -134,10 +136,11 @@ private:
     static void rankOpen(const std::vector<const Open*>& open, Evaluation& evaluation) {
         struct Waiting {
             const mapping::FactDefinition* fact;
-            std::vector<std::size_t> criteria;
+            boost::container::small_vector<std::size_t, 8> criteria;
         };
         std::vector<Waiting> waiting;
-        std::vector<std::size_t> places;  // among those, from 1, by the index of the fact
+        waiting.reserve(open.size());
+        std::vector<std::uint16_t> places;  // among those, from 1, by the index of the fact
         const auto addOnce = [](auto& list, std::size_t criterion) {
             if (std::find(list.begin(), list.end(), criterion) == list.end()) list.push_back(criterion);
         };
@@ -147,16 +150,17 @@ private:
                 continue;
             }
             if (item->fact->index >= places.size()) places.resize(item->fact->index + 1, 0);
-            std::size_t& place = places[item->fact->index];
+            std::uint16_t& place = places[item->fact->index];
             if (place == 0) {
-                waiting.push_back({item->fact, {}});
-                place = waiting.size();
+                waiting.emplace_back().fact = item->fact;
+                place = static_cast<std::uint16_t>(waiting.size());
             }
-            addOnce(waiting[place - 1].criteria, item->criterion);
+            addOnce(waiting[place - 1U].criteria, item->criterion);
         }
-        std::stable_sort(waiting.begin(), waiting.end(),
-                         [](const Waiting& a, const Waiting& b) { return a.criteria.size() > b.criteria.size(); });
+        evaluation.missing.reserve(waiting.size());
         for (const Waiting& entry : waiting) evaluation.missing.push_back({entry.fact, entry.criteria.size()});
+        std::stable_sort(evaluation.missing.begin(), evaluation.missing.end(),
+                         [](const Missing& a, const Missing& b) { return a.criteria > b.criteria; });
         std::sort(evaluation.asks.begin(), evaluation.asks.end());
     }
 

@@ -23,7 +23,7 @@ const Silence* Silences::find(const Silence* first, const Criterion& criterion, 
     for (const Silence* silence = first; silence != nullptr; silence = silence->next_) {
         if (silence->vocabulary_ == vocabulary &&
             std::equal(criterion.facts.begin(), criterion.facts.end(), silence->absent_.begin(),
-                       [&](std::size_t fact, mapping::Basis absent) { return facts[fact].absent == absent; }))
+                       [&](std::size_t fact, mapping::Basis absent) { return facts.absent(fact) == absent; }))
             return silence;
     }
     return nullptr;
@@ -42,7 +42,7 @@ const Silence* Silences::keep(std::size_t criterion, const mapping::Facts& facts
     if (const Silence* known = find(first, own, facts)) return known;
     if (own.count == most) return nullptr;
     std::vector<mapping::Basis> absent;
-    for (const std::size_t fact : own.facts) absent.push_back(facts[fact].absent);
+    for (const std::size_t fact : own.facts) absent.push_back(facts.absent(fact));
     const Silence* const silence =
         kept_.emplace_back(std::make_unique<Silence>(facts[0].definition, std::move(absent), outcome, first)).get();
     ++own.count;

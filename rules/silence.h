@@ -30,7 +30,10 @@ public:
     /// What somebody writes for it, the same each time: made by the first who asks.
     template <typename Make>
     const std::string& words(const Make& make) const {
-        std::call_once(written_, [&] { words_ = make(); });
+        if (!isWritten_.load(std::memory_order_acquire)) {
+            std::call_once(written_, [&] { words_ = make(); });
+            isWritten_.store(true, std::memory_order_release);
+        }
         return words_;
     }
 
@@ -41,6 +44,7 @@ private:
     std::vector<mapping::Basis> absent_;  ///< what silence means, for each fact of the criterion
     Outcome outcome_;
     const Silence* next_;
+    mutable std::atomic<bool> isWritten_{false};
     mutable std::once_flag written_;
     mutable std::string words_;
 };

@@ -508,7 +508,7 @@ TEST_CASE("making a fact unknown moves verdicts only towards unknown") {
             fact.byMethod.clear();
             fact.conditions.clear();
             fact.positives.clear();
-            fact.absent = mapping::Basis::missing;
+            facts.setAbsent(index, mapping::Basis::missing);
             const std::vector<Truth> after = truths(facts);
             for (std::size_t i = 0; i < before.size(); ++i) {
                 if (before[i] == after[i]) continue;
