@@ -188,6 +188,28 @@ void writeFinding(Writer& writer, EvidenceWriter& evidenceWriter, const rules::F
     writer.endObject();
 }
 
+const std::string& silenceWords(const rules::Finding& finding) {
+    return finding.silence->words([&] {
+        Writer own;
+        EvidenceWriter none;
+        writeFinding(own, none, finding);
+        return std::string(own.text());
+    });
+}
+
+/// The words of all criteria of a row, each with a comma behind it.
+rules::SilenceRow::Words rowWords(const rules::Trial& trial, const rules::SilenceRow& row) {
+    rules::SilenceRow::Words words;
+    for (std::size_t i = 0; i < trial.criteria.size(); ++i) {
+        words.begins.push_back(words.text.size());
+        const rules::Silence* const silence = row.of(i);
+        if (silence != nullptr) words.text += silenceWords({&trial.criteria[i], silence->outcome(), silence});
+        words.text += ',';
+    }
+    words.begins.push_back(words.text.size());
+    return words;
+}
+
 void writeEvaluation(Writer& writer, EvidenceWriter& evidenceWriter, const rules::Evaluation& evaluation,
                      const Participation& participates) {
     writer.beginObject()
@@ -198,17 +220,24 @@ void writeEvaluation(Writer& writer, EvidenceWriter& evidenceWriter, const rules
     if (participates.subject != nullptr) writer.member("researchSubject", participates.subject->status);
     if (participates.refusal != nullptr) writer.name("refused").boolean(true);
     writer.name("criteria").beginArray();
-    for (const rules::Finding& finding : evaluation.findings) {
-        if (finding.silence == nullptr) {
-            writeFinding(writer, evidenceWriter, finding);
-            continue;
+    const std::vector<rules::Finding>& findings = evaluation.findings;
+    const auto isOfRow = [&](std::size_t i) {
+        return evaluation.row != nullptr && findings[i].silence != nullptr &&
+               findings[i].silence == evaluation.row->of(i);
+    };
+    for (std::size_t i = 0; i < findings.size(); ++i) {
+        if (isOfRow(i)) {
+            // As many as stand side by side, with the commas between them.
+            const rules::SilenceRow::Words& words =
+                evaluation.row->words([&] { return rowWords(*evaluation.trial, *evaluation.row); });
+            const std::size_t begin = words.begins[i];
+            while (i + 1 < findings.size() && isOfRow(i + 1)) ++i;
+            writer.object(std::string_view(words.text).substr(begin, words.begins[i + 1] - 1 - begin));
+        } else if (findings[i].silence != nullptr) {
+            writer.object(silenceWords(findings[i]));
+        } else {
+            writeFinding(writer, evidenceWriter, findings[i]);
         }
-        writer.object(finding.silence->words([&] {
-            Writer own;
-            EvidenceWriter none;
-            writeFinding(own, none, finding);
-            return std::string(own.text());
-        }));
     }
     writer.endArray();
     const auto writeIds = [&](std::string_view name, const std::vector<std::size_t>& criteria) {

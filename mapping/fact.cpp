@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <functional>
 #include <limits>
 #include <tuple>
@@ -114,7 +115,9 @@ Fact& Facts::own(std::size_t index) {
 }
 
 void Facts::setAbsent(std::size_t index, Basis absent) {
+    if (this->absent(index) == absent) return;
     absents_[index] = static_cast<std::uint8_t>(absent);
+    silence_ = 0;
     if (isOwn(index)) {
         own(index).absent = absent;
     } else {
@@ -122,9 +125,20 @@ void Facts::setAbsent(std::size_t index, Basis absent) {
     }
 }
 
+Facts Facts::silent() const {
+    Facts silent;
+    silent.vocabulary_ = vocabulary_;
+    for (std::size_t i = 0; i < facts_.size(); ++i) silent.facts_.push_back(vocabulary_->silent(absent(i)) + i);
+    silent.absents_ = absents_;
+    silent.asOf = asOf;
+    silent.speaking.emplace();
+    return silent;
+}
+
 void Facts::setAbsent(const Silent& silent) {
     facts_ = silent.facts;
     absents_ = silent.absents;
+    silence_ = silent.number;
     for (Fact& fact : own_) {
         const std::size_t index = fact.definition->index;
         fact.absent = absent(index);
@@ -141,6 +155,7 @@ struct SilentFacts {
     bool observationWithoutCode = false;
     FactSet unrecognisable;
     Facts::Silent silent;
+    unsigned uses = 0;
 };
 
 Facts::Silent silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
@@ -178,6 +193,9 @@ const Facts::Silent& silentFacts(const Vocabulary& vocabulary, const fhir::Cover
         known.observationWithoutCode != observationWithoutCode || known.unrecognisable != unrecognisable)
         known = {vocabulary.number(), *covered, observationWithoutCode, unrecognisable,
                  silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode)};
+    constexpr unsigned many = 8;
+    static std::atomic<std::uint64_t> numbers{0};
+    if (++known.uses == many) known.silent.number = ++numbers;
     return known.silent;
 }
 

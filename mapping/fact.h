@@ -167,8 +167,13 @@ public:
     struct Silent {
         std::vector<const Fact*> facts;     ///< about which nothing is on file
         std::vector<std::uint8_t> absents;  ///< what that means, for each
+        std::uint64_t number = 0;           ///< of what many charts have in common
     };
     void setAbsent(const Silent& silent);
+    /// A number that no other meaning of silence has, where many charts have this one in common; 0 otherwise.
+    std::uint64_t silence() const { return silence_; }
+    /// The facts of a chart that says nothing at all, and whose silence means the same.
+    Facts silent() const;
 
     /// Lets a fact be one that is kept elsewhere, and outlives this or the next call for the same fact.
     void borrow(std::size_t index, const Fact& fact) { facts_[index] = &fact; }
@@ -201,6 +206,7 @@ private:
     const Vocabulary* vocabulary_ = nullptr;
     std::vector<const Fact*> facts_;
     std::vector<std::uint8_t> absents_;
+    std::uint64_t silence_ = 0;
     std::vector<Fact> own_;  ///< never has to grow
     FactSet isOwn_;
 };

@@ -34,6 +34,8 @@ public:
     Evaluation evaluate() {
         Evaluation evaluation;
         evaluation.trial = &trial_;
+        if (silences_ != nullptr && facts_.silence() != 0) row_ = row();
+        evaluation.row = row_;
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i) outcomeOf(i);
 
         bool onlyQuestions = true;
@@ -119,11 +121,25 @@ private:
         return outcome;
     }
 
+    /// What charts that say nothing come to, as this one does where it says nothing: found out by the first.
+    const SilenceRow* row() const {
+        if (const SilenceRow* known = silences_->row(facts_.silence())) return known;
+        const mapping::Facts silent = facts_.silent();
+        Evaluator evaluator(trial_, silent);
+        std::vector<const Silence*> silences;
+        for (std::size_t i = 0; i < trial_.criteria.size(); ++i) {
+            evaluator.outcomeOf(i);
+            silences.push_back(evaluator.outcomes_[i].silence);
+        }
+        return silences_->keepRow(facts_.silence(), std::move(silences));
+    }
+
     const Outcome& outcomeOf(std::size_t index) {
         Known& known = outcomes_[index];
         if (known.outcome != nullptr) return *known.outcome;
         const bool isSilent = silences_ != nullptr && !silences_->speaks(index, facts_);
-        if (isSilent) known.silence = silences_->find(index, facts_);
+        if (isSilent && row_ != nullptr) known.silence = row_->of(index);
+        if (isSilent && known.silence == nullptr) known.silence = silences_->find(index, facts_);
         if (known.silence == nullptr) {
             Outcome outcome = outcomeOf(trial_.criteria[index].when, index);
             if (isSilent) known.silence = silences_->keep(index, facts_, outcome);
@@ -167,6 +183,7 @@ private:
     const Trial& trial_;
     const mapping::Facts& facts_;
     const Silences* silences_;
+    const SilenceRow* row_ = nullptr;
     struct Known {
         const Outcome* outcome = nullptr;
         const Silence* silence = nullptr;

@@ -47,6 +47,7 @@ struct Evaluation {
     const Trial* trial = nullptr;
     Status status = Status::potentialCandidate;
     std::vector<Finding> findings;    ///< one for each criterion, in file order
+    const SilenceRow* row = nullptr;  ///< what the silences among them are of, when they are of one
     std::vector<Outcome> outcomes;    ///< what the findings refer to; moves with them
     std::vector<std::size_t> failed;  ///< top-level criteria that decided against the patient
     /// Facts that open criteria wait for, the one that most of them wait for first.

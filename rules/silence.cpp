@@ -50,4 +50,22 @@ const Silence* Silences::keep(std::size_t criterion, const mapping::Facts& facts
     return silence;
 }
 
+const SilenceRow* Silences::row(std::uint64_t number) const {
+    for (const std::atomic<const SilenceRow*>& each : rows_) {
+        const SilenceRow* const row = each.load(std::memory_order_acquire);
+        if (row == nullptr || row->number_ == number) return row;
+    }
+    return nullptr;
+}
+
+const SilenceRow* Silences::keepRow(std::uint64_t number, std::vector<const Silence*> silences) const {
+    const std::lock_guard lock(mutex_);
+    if (const SilenceRow* known = row(number)) return known;
+    if (keptRows_.size() == mostRows) return nullptr;
+    std::atomic<const SilenceRow*>& place = rows_[keptRows_.size()];
+    const SilenceRow* const kept = &keptRows_.emplace_back(number, std::move(silences));
+    place.store(kept, std::memory_order_release);
+    return kept;
+}
+
 }  // namespace rules

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +50,40 @@ private:
     mutable std::string words_;
 };
 
+/// What the criteria of a trial come to in charts whose silence means the same of all facts: in one place, for charts
+/// that have this in common with many others.
+class SilenceRow {
+public:
+    SilenceRow(std::uint64_t number, std::vector<const Silence*> silences)
+        : number_(number), silences_(std::move(silences)) {}
+
+    /// By criterion; nothing for one that was not kept.
+    const Silence* of(std::size_t criterion) const { return silences_[criterion]; }
+
+    /// What somebody writes for all of them, one behind the other.
+    struct Words {
+        std::string text;
+        std::vector<std::size_t> begins;  ///< by criterion; one more for the end
+    };
+    template <typename Make>
+    const Words& words(const Make& make) const {
+        if (!isWritten_.load(std::memory_order_acquire)) {
+            std::call_once(written_, [&] { words_ = make(); });
+            isWritten_.store(true, std::memory_order_release);
+        }
+        return words_;
+    }
+
+private:
+    friend class Silences;
+
+    std::uint64_t number_;
+    std::vector<const Silence*> silences_;
+    mutable std::atomic<bool> isWritten_{false};
+    mutable std::once_flag written_;
+    mutable Words words_;
+};
+
 /// What the criteria of one trial come to in charts that say nothing about their facts, kept once it was judged. Many
 /// threads may ask. A chart says nothing about most facts, and silence means few things, so that most criteria of most
 /// charts need no judging.
@@ -66,6 +101,12 @@ public:
     /// Keeps what it comes to. Nothing when it was kept for many different meanings already.
     const Silence* keep(std::size_t criterion, const mapping::Facts& facts, const Outcome& outcome) const;
 
+    /// The row of that number (Facts::silence); nothing when there is none.
+    const SilenceRow* row(std::uint64_t number) const;
+
+    /// Keeps a row. Nothing when there are many already.
+    const SilenceRow* keepRow(std::uint64_t number, std::vector<const Silence*> silences) const;
+
 private:
     struct Criterion {
         std::vector<std::size_t> facts;  ///< what its rule reads, also by way of other criteria
@@ -79,6 +120,9 @@ private:
     std::unique_ptr<Criterion[]> criteria_;  ///< one for each of the trial
     mutable std::mutex mutex_;               ///< of whoever keeps something
     mutable std::deque<std::unique_ptr<Silence>> kept_{};
+    static constexpr std::size_t mostRows = 64;
+    mutable std::array<std::atomic<const SilenceRow*>, mostRows> rows_{};  ///< one after the other
+    mutable std::deque<SilenceRow> keptRows_{};
 };
 
 }  // namespace rules
