@@ -79,7 +79,8 @@ Replayed reportOne(const Knowledge& knowledge, const ReportOptions& options, Sto
     }
     switch (options.format) {
         case Format::ndjson:
-            replayed.text = ndjsonLine(screening, knowledge, stored.origin) + '\n';
+            replayed.text = ndjsonLine(screening, knowledge, stored.origin);
+            replayed.text += '\n';
             break;
         case Format::table:
             replayed.text = tableText(screening, stored.origin) + '\n';

@@ -294,7 +294,10 @@ std::string ndjsonLine(const Screening& screening, const Knowledge& knowledge, c
     for (const fhir::Issue& issue : screening.facts.issues)
         writer.beginObject().member("path", issue.path).member("message", issue.message).endObject();
     writer.endArray().endObject();
-    return std::string(writer.text());
+    std::string line;
+    line.reserve(writer.text().size() + 1);  // and a line break
+    line = writer.text();
+    return line;
 }
 
 std::string tableText(const Screening& screening, const Origin& origin) {

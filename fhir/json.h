@@ -233,12 +233,6 @@ class Writer {
             Prefix(rapidjson::kObjectType);
             std::copy(written.begin(), written.end(), os_->Push(written.size()));
         }
-
-    private:
-        /// Whether nothing in a text needs an escape.
-        static bool isPlain(std::string_view text) {
-            return findStringEnd(text.data(), text.data() + text.size()) == text.data() + text.size();
-        }
     };
 
 public:

@@ -30,6 +30,43 @@ inline const char* findStringEnd(const char* at, const char* end) {
     return at;
 }
 
+/// Whether a text holds no quote, backslash or control character.
+inline bool isPlain(std::string_view text) {
+    const char* const begin = text.data();
+    const std::size_t size = text.size();
+#ifdef __SSE2__
+    const auto isPlain16 = [](__m128i bytes) {
+        const __m128i found = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))),
+            _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes));
+        return _mm_movemask_epi8(found) == 0;
+    };
+    // The last bytes are looked at together with some before them.
+    if (size >= 16) {
+        const auto load = [](const char* at) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); };
+        for (std::size_t i = 0; i + 16 < size; i += 16) {
+            if (!isPlain16(load(begin + i))) return false;
+        }
+        return isPlain16(load(begin + size - 16));
+    }
+    if (size >= 8) {
+        std::int64_t first = 0;
+        std::int64_t last = 0;
+        std::memcpy(&first, begin, sizeof(first));
+        std::memcpy(&last, begin + size - 8, sizeof(last));
+        return isPlain16(_mm_set_epi64x(first, last));
+    }
+    if (size >= 4) {
+        std::int32_t first = 0;
+        std::int32_t last = 0;
+        std::memcpy(&first, begin, sizeof(first));
+        std::memcpy(&last, begin + size - 4, sizeof(last));
+        return isPlain16(_mm_set_epi32(first, first, first, last));
+    }
+#endif
+    return findStringEnd(begin, begin + size) == begin + size;
+}
+
 /// Whether the first `size` of 32 bytes at two places are the same.
 inline bool sameBytes32(const char* left, const char* right, std::uint32_t size) {
 #ifdef __SSE2__

@@ -22,7 +22,7 @@ enum class Basis;
 struct Fact;
 
 /// Some of the facts of a vocabulary: a bit for each, in its order.
-constexpr std::size_t mostFacts = 512;
+constexpr std::size_t mostFacts = 256;
 using FactSet = std::bitset<mostFacts>;
 
 /// A place in a knowledge file and what is wrong there: "facts.json: /facts/lvef/unit: ...".

@@ -40,6 +40,7 @@ public:
 
         bool onlyQuestions = true;
         std::vector<const Open*> open;
+        open.reserve(2 * trial_.criteria.size());
         for (std::size_t i = 0; i < trial_.criteria.size(); ++i) {
             const Criterion& criterion = trial_.criteria[i];
             if (!criterion.required) continue;
@@ -156,7 +157,7 @@ private:
         };
         std::vector<Waiting> waiting;
         waiting.reserve(open.size());
-        std::vector<std::uint16_t> places;  // among those, from 1, by the index of the fact
+        std::array<std::uint16_t, mapping::mostFacts> places{};  // among those, from 1, by the index of the fact
         const auto addOnce = [](auto& list, std::size_t criterion) {
             if (std::find(list.begin(), list.end(), criterion) == list.end()) list.push_back(criterion);
         };
@@ -165,7 +166,6 @@ private:
                 addOnce(evaluation.asks, item->criterion);
                 continue;
             }
-            if (item->fact->index >= places.size()) places.resize(item->fact->index + 1, 0);
             std::uint16_t& place = places[item->fact->index];
             if (place == 0) {
                 waiting.emplace_back().fact = item->fact;
