@@ -1,5 +1,6 @@
 #include "fhir/decimal.h"
 
+#include <boost/multiprecision/cpp_int.hpp>
 #include <charconv>
 #include <limits>
 #include <numeric>
@@ -7,6 +8,11 @@
 #include <utility>
 
 namespace fhir {
+
+/// Here alone, so that nobody else has to read the headers of Boost.Multiprecision.
+struct LargeRational {
+    boost::multiprecision::cpp_rational number;
+};
 
 namespace {
 
@@ -49,7 +55,8 @@ Rational::Rational(std::int64_t numerator, std::int64_t denominator)
     : numerator_(denominator < 0 ? -numerator : numerator),
       denominator_(denominator < 0 ? -denominator : denominator) {}
 
-Rational::Rational(const Large& number) {
+Rational::Rational(const LargeRational& large) {
+    const Large& number = large.number;
     const Integer top = boost::multiprecision::numerator(number);
     const Integer bottom = boost::multiprecision::denominator(number);
     const Integer most = std::numeric_limits<std::int64_t>::max();
@@ -57,12 +64,12 @@ Rational::Rational(const Large& number) {
         numerator_ = top.convert_to<std::int64_t>();
         denominator_ = bottom.convert_to<std::int64_t>();
     } else {
-        large_ = std::make_shared<const Large>(number);
+        large_ = std::make_shared<const LargeRational>(large);
     }
 }
 
-Large Rational::exact() const {
-    return large_ ? *large_ : Large(numerator_, denominator_);
+LargeRational Rational::exact() const {
+    return large_ ? *large_ : LargeRational{Large(numerator_, denominator_)};
 }
 
 Rational operator*(const Rational& left, const Rational& right) {
@@ -71,7 +78,7 @@ Rational operator*(const Rational& left, const Rational& right) {
             small(Wide{left.numerator_} * right.numerator_, Wide{left.denominator_} * right.denominator_);
         if (result) return *result;
     }
-    return Rational(Large(left.exact() * right.exact()));
+    return Rational(LargeRational{Large(left.exact().number * right.exact().number)});
 }
 
 Rational operator/(const Rational& left, const Rational& right) {
@@ -81,7 +88,7 @@ Rational operator/(const Rational& left, const Rational& right) {
             small(sign * left.numerator_ * right.denominator_, sign * left.denominator_ * right.numerator_);
         if (result) return *result;
     }
-    return Rational(Large(left.exact() / right.exact()));
+    return Rational(LargeRational{Large(left.exact().number / right.exact().number)});
 }
 
 Rational operator+(const Rational& left, const Rational& right) {
@@ -92,7 +99,7 @@ Rational operator+(const Rational& left, const Rational& right) {
         const auto result = overflows ? std::nullopt : small(sum, Wide{left.denominator_} * right.denominator_);
         if (result) return *result;
     }
-    return Rational(Large(left.exact() + right.exact()));
+    return Rational(LargeRational{Large(left.exact().number + right.exact().number)});
 }
 
 Rational operator-(const Rational& left, const Rational& right) {
@@ -102,7 +109,7 @@ Rational operator-(const Rational& left, const Rational& right) {
 std::strong_ordering Rational::operator<=>(const Rational& other) const {
     if (!large_ && !other.large_)
         return Wide{numerator_} * other.denominator_ <=> Wide{other.numerator_} * denominator_;
-    const int order = exact().compare(other.exact());
+    const int order = exact().number.compare(other.exact().number);
     return order < 0   ? std::strong_ordering::less
            : order > 0 ? std::strong_ordering::greater
                        : std::strong_ordering::equal;
@@ -182,13 +189,13 @@ std::optional<Rational> parseDecimal(std::string_view text) {
     }
     Integer numerator{std::string(mantissa)};
     if (negative) numerator = -numerator;
-    if (exponent >= 0) return Rational(Large(numerator * powerOfTen(exponent)));
-    return Rational(Large(numerator, powerOfTen(-exponent)));
+    if (exponent >= 0) return Rational(LargeRational{Large(numerator * powerOfTen(exponent))});
+    return Rational(LargeRational{Large(numerator, powerOfTen(-exponent))});
 }
 
 std::string fractionText(const Rational& value) {
     const bool isNegatable = value.numerator_ != std::numeric_limits<std::int64_t>::min();
-    if (value.large_ || !isNegatable) return value.exact().str();
+    if (value.large_ || !isNegatable) return value.exact().number.str();
     const std::int64_t common = std::gcd(value.numerator_, value.denominator_);
     std::string text = std::to_string(value.numerator_ / common);
     if (value.denominator_ != common) text += '/' + std::to_string(value.denominator_ / common);
@@ -212,7 +219,7 @@ std::optional<Rational> parseFraction(std::string_view text) {
         return std::from_chars(digits.data(), digits.data() + digits.size(), number).ec == std::errc();
     };
     if (read(above, numerator) && read(below, denominator)) return Rational(numerator, denominator);
-    return Rational(Large(Integer(std::string(above)), Integer(std::string(below))));
+    return Rational(LargeRational{Large(Integer(std::string(above)), Integer(std::string(below)))});
 }
 
 std::optional<std::string> Rational::smallText(int places) const {
@@ -239,7 +246,7 @@ std::optional<std::string> Rational::smallText(int places) const {
 
 std::string decimalText(const Rational& value, int places) {
     if (auto text = value.smallText(places)) return std::move(*text);
-    const Large exact = value.exact();
+    const Large exact = value.exact().number;
     const Integer scale = powerOfTen(places);
     const Integer numerator = boost::multiprecision::abs(boost::multiprecision::numerator(exact)) * scale;
     const Integer denominator = boost::multiprecision::denominator(exact);

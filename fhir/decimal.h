@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/multiprecision/cpp_int.hpp>
 #include <compare>
 #include <concepts>
 #include <cstdint>
@@ -10,6 +9,8 @@
 #include <string_view>
 
 namespace fhir {
+
+struct LargeRational;
 
 /// An exact number. A FHIR decimal is one as it is written; a unit factor such as 1/88.42 is one too, so that equality
 /// at a boundary is decided as in decimal arithmetic.
@@ -22,7 +23,6 @@ public:
     template <std::integral Number>
     Rational(Number number) : numerator_(static_cast<std::int64_t>(number)) {}
     Rational(std::int64_t numerator, std::int64_t denominator);
-    explicit Rational(const boost::multiprecision::cpp_rational& number);
 
     friend Rational operator*(const Rational& left, const Rational& right);
     friend Rational operator/(const Rational& left, const Rational& right);
@@ -33,16 +33,21 @@ public:
     std::strong_ordering operator<=>(const Rational& other) const;
     bool operator==(const Rational& other) const { return (*this <=> other) == 0; }
 
-    boost::multiprecision::cpp_rational exact() const;
     /// As decimalText, of a number that two machine words hold, to twelve decimals at most; nothing of others.
     std::optional<std::string> smallText(int places) const;
 
     friend std::string fractionText(const Rational& value);
+    friend std::string decimalText(const Rational& value, int places);
+    friend std::optional<Rational> parseDecimal(std::string_view text);
+    friend std::optional<Rational> parseFraction(std::string_view text);
 
 private:
+    explicit Rational(const LargeRational& number);
+    LargeRational exact() const;
+
     std::int64_t numerator_ = 0;
-    std::int64_t denominator_ = 1;                                      ///< positive
-    std::shared_ptr<const boost::multiprecision::cpp_rational> large_;  ///< set when the two words do not hold it
+    std::int64_t denominator_ = 1;                ///< positive
+    std::shared_ptr<const LargeRational> large_;  ///< set when the two words do not hold it
 };
 
 /// The number that a decimal text says, exactly.

@@ -202,8 +202,9 @@ std::vector<std::string> around(const Limit& limit, const Notation& notation) {
     }
     // 80 g/L is no finite number of mmol/L: the last step below the limit and the first above it.
     const Rational steps = at / step;
-    const boost::multiprecision::cpp_int whole = numerator(steps.exact()) / denominator(steps.exact());
-    for (const int more : {0, 1}) values.push_back(*digits(Rational(whole + more) * step));
+    const std::string text = fhir::decimalText(steps, 12);
+    const Rational whole = number(text.substr(0, text.find('.')));
+    for (const int more : {0, 1}) values.push_back(*digits((whole + more) * step));
     return values;
 }
 
@@ -283,7 +284,7 @@ TEST_CASE("a limit on age holds from the day of the birthday to the day before t
         if (limit.fact().name != "age") continue;
         ++tested;
         CAPTURE(limit.text());
-        const int years = limit.comparison().value.exact().convert_to<int>();
+        const int years = std::stoi(fhir::decimalText(limit.comparison().value));
         const fhir::Date today = support::day(asOf);
         struct Row {
             fhir::Date birth;
