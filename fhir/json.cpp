@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <functional>
 #include <utility>
 
 #include "fhir/error.h"
@@ -250,22 +249,28 @@ private:
 
     std::string_view readNumber() {
         const char* const start = at_;
+        if (const char* const reason = passNumber()) fail(reason);
+        return {start, static_cast<std::size_t>(at_ - start)};
+    }
+
+    /// Goes on behind a number; otherwise to where it ends to be one, with the reason.
+    const char* passNumber() {
+        const char* const start = at_;
         const auto isDigit = [&] { return *at_ >= '0' && *at_ <= '9'; };
-        const auto digits = [&] {
-            if (!isDigit()) fail(at_ == start ? "not a value" : "a digit is missing in a number");
+        const auto passDigits = [&] {
+            const bool any = isDigit();
             while (isDigit()) ++at_;
+            return any;
         };
-        const bool isNegative = take('-');
-        if (!take('0')) {
-            if (isNegative && !isDigit()) fail("a digit is missing in a number");
-            digits();
-        }
-        if (take('.')) digits();
+        constexpr const char* noDigit = "a digit is missing in a number";
+        take('-');
+        if (!take('0') && !passDigits()) return at_ == start ? "not a value" : noDigit;
+        if (take('.') && !passDigits()) return noDigit;
         if (take('e') || take('E')) {
             if (!take('+')) take('-');
-            digits();
+            if (!passDigits()) return noDigit;
         }
-        return {start, static_cast<std::size_t>(at_ - start)};
+        return nullptr;
     }
 
     /// From its opening quote to behind its closing one; escapes are decoded only where there are some.
@@ -292,6 +297,7 @@ private:
     }
 
     std::string_view readEscaped(const char* start) {
+        records_ = false;  // the text stands neither here nor in memory
         // No escape is longer than what it stands for, so the whole string has room.
         const char* const escape = at_;
         skipString(start);
@@ -603,17 +609,16 @@ private:
             at_ = findStringEnd(at_, end_);
             return at_ != end_ && *at_ == '"';
         }
+        if (piece.filling == Shapes::Filling::number) return passNumber() == nullptr;
         const std::size_t depth = depth_;
+        if (depth + piece.level > levels_) return false;
         try {
-            if (piece.filling == Shapes::Filling::number) {
-                readNumber();
-            } else {
-                depth_ += piece.level;
-                skipValue();
-                depth_ = depth;
-            }
+            depth_ += piece.level;
+            skipValue();
+            depth_ = depth;
             return true;
         } catch (const Error&) {
+            // It is broken JSON, whoever reads it: the usual way tells where.
             depth_ = depth;
             return false;
         }
@@ -622,9 +627,8 @@ private:
     /// Writes down that the text of the value that comes next may be another one in other resources of this shape.
     void record(Shapes::Filling filling, std::string_view text) {
         if (name_ == resourceTypeId || name_ == statusId) return;
-        const bool isWritten = !std::less<const char*>()(text.data(), recorded_.begin) && text.data() < at_;
-        if (!isWritten || gaps_.size() == Shapes::mostGaps) {
-            records_ = false;  // with escapes
+        if (gaps_.size() == Shapes::mostGaps) {
+            records_ = false;
             return;
         }
         gaps_.push_back({filling, text, static_cast<std::uint32_t>(nodes_.size() - recorded_.node), 0});

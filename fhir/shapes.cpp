@@ -83,6 +83,25 @@ Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& beh
     return added;
 }
 
+bool Shapes::isKept(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps) {
+    const State* state = &begin(depth);
+    bool isKept = false;
+    forEachPiece(text, gaps, [&](std::string_view part, const Gap& gap) {
+        if (state == nullptr) return;
+        const auto is = [&](const Piece* piece) {
+            return piece->text == part && piece->filling == gap.filling && piece->level == gap.level;
+        };
+        const auto found = std::find_if(state->pieces.begin(), state->pieces.end(), is);
+        if (found == state->pieces.end()) {
+            state = nullptr;
+            return;
+        }
+        isKept = (*found)->shape != nullptr;
+        state = (*found)->then;
+    });
+    return isKept;
+}
+
 void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps, const Node* nodes,
                   std::size_t count) {
     constexpr std::size_t longest = 8192;
@@ -96,6 +115,7 @@ void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Ga
         seen = hash;
         return;
     }
+    if (isKept(depth, text, gaps)) return;
 
     Shape& shape = kept_.emplace_back();
     auto* const copies = static_cast<Node*>(arena_.room(count * sizeof(Node), alignof(Node)));

@@ -85,15 +85,17 @@ public:
     void keep(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps, const Node* nodes,
               std::size_t count);
 
-    bool isFull() const { return shapes_ >= mostShapes; }
+    bool isFull() const { return shapes_ >= mostShapes || pieces_.size() >= mostPieces; }
 
 private:
     static constexpr std::size_t mostShapes = 2048;
+    static constexpr std::size_t mostPieces = 16384;
 
     static bool standsAt(const Piece& piece, const char* at, const char* end) {
         const std::size_t size = piece.text.size();
         return static_cast<std::size_t>(end - at) >= size && std::memcmp(at, piece.text.data(), size) == 0;
     }
+    bool isKept(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps);
     static const Piece* search(State& state, const char* at, const char* end);
     Piece& piece(State& state, std::string_view text, const Gap& behind);
     static const Piece* comesNow(State& state, Piece& piece);

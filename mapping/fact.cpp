@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <functional>
 #include <limits>
 #include <tuple>
@@ -96,7 +95,8 @@ void sortRecords(std::vector<Evidence>& records) {
 
 }  // namespace
 
-Facts::Facts(const Vocabulary& vocabulary) : vocabulary_(&vocabulary),
+Facts::Facts(const Vocabulary& vocabulary)
+    : vocabulary_(&vocabulary),
       facts_(vocabulary.facts().size()),
       absents_(facts_.size(), static_cast<std::uint8_t>(Basis::missing)) {
     const Fact* const silent = vocabulary.silent(Basis::missing);
@@ -159,7 +159,7 @@ struct SilentFacts {
 };
 
 Facts::Silent silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
-                                         const FactSet& unrecognisable, bool observationWithoutCode) {
+                              const FactSet& unrecognisable, bool observationWithoutCode) {
     std::vector<Meanings> meanings;
     meanings.reserve(vocabulary.sourceSets().size());
     const std::optional<fhir::Covered> ofAll = coverage.ofAll();
@@ -183,7 +183,7 @@ Facts::Silent silentFactsAnew(const Vocabulary& vocabulary, const fhir::Coverage
 /// The facts as they are where a chart says nothing about them. Many charts are covered alike and leave the same open:
 /// a thread finds out once what their silence means.
 const Facts::Silent& silentFacts(const Vocabulary& vocabulary, const fhir::Coverage& coverage,
-                                            const FactSet& unrecognisable, bool observationWithoutCode) {
+                                 const FactSet& unrecognisable, bool observationWithoutCode) {
     thread_local std::array<SilentFacts, 64> all;
     thread_local Facts::Silent others;
     const std::optional<fhir::Covered> covered = coverage.ofAll();
@@ -194,8 +194,7 @@ const Facts::Silent& silentFacts(const Vocabulary& vocabulary, const fhir::Cover
         known = {vocabulary.number(), *covered, observationWithoutCode, unrecognisable,
                  silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode)};
     constexpr unsigned many = 8;
-    static std::atomic<std::uint64_t> numbers{0};
-    if (++known.uses == many) known.silent.number = ++numbers;
+    if (++known.uses == many) known.silent.number = vocabulary.silenceNumber(known.silent.absents);
     return known.silent;
 }
 

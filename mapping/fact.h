@@ -145,6 +145,10 @@ struct Answer {
 class Facts {
 public:
     Facts() = default;  ///< of no vocabulary
+    Facts(Facts&&) = default;
+    Facts& operator=(Facts&&) = default;
+    Facts(const Facts&) = delete;  // it would refer to the facts of the other
+    Facts& operator=(const Facts&) = delete;
     /// Nothing is on file about any of them. The vocabulary must outlive the facts.
     explicit Facts(const Vocabulary& vocabulary);
 
@@ -167,15 +171,16 @@ public:
     struct Silent {
         std::vector<const Fact*> facts;     ///< about which nothing is on file
         std::vector<std::uint8_t> absents;  ///< what that means, for each
-        std::uint64_t number = 0;           ///< of what many charts have in common
+        std::uint64_t number = 0;           ///< Vocabulary::silenceNumber, of what many charts have in common
     };
     void setAbsent(const Silent& silent);
-    /// A number that no other meaning of silence has, where many charts have this one in common; 0 otherwise.
+    /// Vocabulary::silenceNumber, where many charts have this meaning of silence in common; 0 otherwise.
     std::uint64_t silence() const { return silence_; }
     /// The facts of a chart that says nothing at all, and whose silence means the same.
     Facts silent() const;
 
-    /// Lets a fact be one that is kept elsewhere, and outlives this or the next call for the same fact.
+    /// Lets a fact that is none of this chart's own be one that is kept elsewhere, and outlives this or the next call
+    /// for the same fact.
     void borrow(std::size_t index, const Fact& fact) { facts_[index] = &fact; }
 
     std::vector<fhir::Issue> issues;

@@ -21,12 +21,6 @@ struct Interval {
     static Interval below(const fhir::Rational& high) { return {std::nullopt, high, false, true}; }
 
     bool isPoint() const { return low && high && *low == *high; }
-    Interval times(const fhir::Rational& positiveFactor) const {
-        Interval result = *this;
-        if (result.low) *result.low *= positiveFactor;
-        if (result.high) *result.high *= positiveFactor;
-        return result;
-    }
 };
 
 }  // namespace mapping

@@ -349,10 +349,13 @@ private:
             return true;
         };
         // A panel's own code says nothing itself.
-        const bool isPanel = outline.hasComponents && !outline.value && !outline.hasFurtherResult;
+        const fhir::json::Items components = outline.resource["component"].items();
+        bool anyComponent = false;
+        for (const fhir::json::Value component : components) anyComponent = anyComponent || component.isObject();
+        const bool isPanel = anyComponent && !outline.value && !outline.hasFurtherResult;
         if (!isPanel && !isOlder(matchesOf(index), [&] { return outline.quantity(); })) return false;
         if (!outline.hasComponents) return true;
-        for (const fhir::json::Value component : outline.resource["component"].items()) {
+        for (const fhir::json::Value component : components) {
             if (!component.isObject()) continue;
             const auto coding = fhir::onlyCoding(component["code"]);
             const auto quantity = [&] { return fhir::valueQuantity(component); };

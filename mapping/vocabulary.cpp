@@ -6,6 +6,7 @@
 #include <bitset>
 #include <charconv>
 #include <map>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 
@@ -59,10 +60,13 @@ public:
     template <typename Make>
     const Value& of(std::uint64_t owner, std::string_view first, std::string_view second, const Make& make) {
         constexpr std::size_t longest = 256;
-        if (first.size() + second.size() > longest) return long_ = make();
-        Known& known = known_[fhir::hashOf(second, fhir::hashOf(first, owner)) % known_.size()];
-        if (known.owner != owner || known.first != first || known.second != second)
-            known = {owner, std::string(first), std::string(second), make()};
+        if (first.size() + second.size() > longest) return other_ = make();
+        const std::uint64_t hash = fhir::hashOf(second, fhir::hashOf(first, owner));
+        Known& known = known_[hash % known_.size()];
+        if (known.owner == owner && known.first == first && known.second == second) return known.value;
+        // What is asked for once may be a person's, and is not kept.
+        if (std::exchange(known.askedFor, hash) != hash) return other_ = make();
+        known = {owner, std::string(first), std::string(second), make(), hash};
         return known.value;
     }
 
@@ -71,10 +75,11 @@ private:
         std::uint64_t owner = 0;
         std::string first;
         std::string second;
-        Value value;
+        Value value{};
+        std::uint64_t askedFor = 0;  ///< the hash of what was not known last
     };
     std::vector<Known> known_ = std::vector<Known>(1024);
-    Value long_;
+    Value other_{};
 };
 
 constexpr std::array meaningsOfSilence{Basis::noneOnFile, Basis::asked, Basis::notCovered, Basis::missing};
@@ -768,6 +773,7 @@ Vocabulary Vocabulary::read(std::string_view file, Value root, std::vector<Probl
 void Vocabulary::prepare() {
     static std::atomic<std::uint64_t> numbers{0};
     number_ = ++numbers;
+    silenceNumbers_ = std::make_shared<SilenceNumbers>();
     recognised_.assign(systems_.size(), {});
     for (const FactDefinition& fact : facts_) {
         silences_[fact.index].mayMean = !fact.recognisable() ? Absence::asked
@@ -776,6 +782,22 @@ void Vocabulary::prepare() {
                                                              : Absence::asked;
         for (const std::size_t system : fact.systems) recognised_[system].set(fact.index);
     }
+}
+
+struct Vocabulary::SilenceNumbers {
+    static constexpr std::size_t most = 64;
+    std::mutex mutex;
+    std::map<std::string, std::uint64_t> numbers;
+};
+
+std::uint64_t Vocabulary::silenceNumber(const std::vector<std::uint8_t>& absents) const {
+    const std::lock_guard lock(silenceNumbers_->mutex);
+    auto& numbers = silenceNumbers_->numbers;
+    const std::string bytes(absents.begin(), absents.end());
+    const auto found = numbers.find(bytes);
+    if (found != numbers.end()) return found->second;
+    if (numbers.size() == SilenceNumbers::most) return 0;
+    return numbers[bytes] = number_ * SilenceNumbers::most + numbers.size();
 }
 
 const Fact* Vocabulary::silent(Basis absent) const {

@@ -125,7 +125,6 @@ struct FactDefinition {
     std::vector<std::string> reading;
     std::vector<std::string> concepts;
     std::vector<std::string> sources;      ///< resource types it can come from
-    std::size_t sourceSet = 0;             ///< the same for facts with the same sources and group
     std::optional<int> freshFor;           ///< days
     std::optional<int> conditionFreshFor;  ///< days
     Interval plausible;
@@ -224,6 +223,9 @@ public:
     const std::vector<std::size_t>& derived() const { return derived_; }
     /// The different sets of sources, together with the group.
     const std::vector<SourceSet>& sourceSets() const { return sourceSets_; }
+    /// A number for what silence means for each fact, in the bytes of Basis: the same for the same meanings, and one
+    /// that no other vocabulary gives. 0 when there are many already.
+    std::uint64_t silenceNumber(const std::vector<std::uint8_t>& absents) const;
     /// What silence may mean, for each fact.
     const std::vector<Silence>& silences() const { return silences_; }
     /// The facts that have this resource type among their sources and could not have been recognised in a record with
@@ -315,6 +317,8 @@ private:
     Table<FactSet> factsBySource_;
     std::vector<SourceSet> sourceSets_;
     std::vector<Silence> silences_;
+    struct SilenceNumbers;
+    std::shared_ptr<SilenceNumbers> silenceNumbers_;
     std::vector<FactSet> recognised_;  ///< by system, the facts that a record could be recognised as
     std::vector<std::size_t> derived_;
     std::vector<std::pair<std::string, std::string>> systems_;  ///< name, first URI

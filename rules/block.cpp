@@ -313,8 +313,9 @@ private:
     /// The same for one chart, with its dates and with the other fact that the sentence reads.
     std::uint8_t judgedOf(const Comparison& comparison, std::size_t index, std::size_t chart) {
         facts_.asOf = block_.asOf[chart];
-        const std::optional<std::size_t> other = comparison.except ? comparison.except : comparison.after;
-        if (other && *other != comparison.fact) facts_.borrow(*other, column(*other).factOf(chart));
+        for (const std::optional<std::size_t>& other : {comparison.except, comparison.after}) {
+            if (other && *other != comparison.fact) facts_.borrow(*other, column(*other).factOf(chart));
+        }
         return judged(comparison, index, column(comparison.fact).factOf(chart));
     }
 

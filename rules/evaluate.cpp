@@ -125,6 +125,7 @@ private:
     /// What charts that say nothing come to, as this one does where it says nothing: found out by the first.
     const SilenceRow* row() const {
         if (const SilenceRow* known = silences_->row(facts_.silence())) return known;
+        if (!silences_->hasRoomForRows()) return nullptr;
         const mapping::Facts silent = facts_.silent();
         Evaluator evaluator(trial_, silent);
         std::vector<const Silence*> silences;

@@ -104,7 +104,9 @@ public:
     /// The row of that number (Facts::silence); nothing when there is none.
     const SilenceRow* row(std::uint64_t number) const;
 
-    /// Keeps a row. Nothing when there are many already.
+    bool hasRoomForRows() const { return rows_.back().load(std::memory_order_acquire) == nullptr; }
+
+    /// Keeps a row. Nothing when there is no room.
     const SilenceRow* keepRow(std::uint64_t number, std::vector<const Silence*> silences) const;
 
 private:

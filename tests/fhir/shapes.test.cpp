@@ -156,6 +156,22 @@ TEST_CASE("what fills a gap is of its own document, and what stands beside it is
     CHECK(resourceOf(first)["status"].text() == "final");
 }
 
+TEST_CASE("texts that were written with escapes are of their own document, wherever they stand") {
+    for (const std::string member : {R"("status":"fin\u0061l")", R"("status":"L\u00e4uft")",
+                                     R"("resourceType":"Observ\u0061tion","status":"final")",
+                                     R"("value\u0058y":"a text that is long enough to stand elsewhere")",
+                                     R"("valueString":"a text that is long \u00e4nough to stand elsewhere")",
+                                     R"("subject":{"reference":"Patient\/1"})", R"("x\u0079z":{"a":"b"})"}) {
+        const std::string type = member.starts_with("\"resourceType") ? "" : R"("resourceType":"Observation",)";
+        CAPTURE(member);
+        for (int i = 0; i < 6; ++i) {
+            const std::string text =
+                bundle({R"({"resource":{)" + type + member + R"(,"id":"lab-)" + std::to_string(i) + R"("}})"});
+            CHECK(read(text) == readAfresh(text));
+        }
+    }
+}
+
 TEST_CASE("a shape counts against the limits of levels and values") {
     learn();
     const std::string text = bundle({observation(numbered(1)), observation(numbered(2))});
@@ -200,6 +216,14 @@ TEST_CASE("a shape is kept when it is seen again, and nothing of what filled its
     memory.shapes.keep(4, text, gaps, own.data(), own.size());
     REQUIRE(begin().pieces.size() == 1);
     CHECK(memory.shapes.begin(5).pieces.empty());
+
+    // It is kept once, however often it is offered.
+    const auto shapeOf = [&] { return begin().pieces.front()->then->pieces.front()->then->pieces.front()->shape; };
+    const Shapes::Shape* const kept = shapeOf();
+    REQUIRE(kept != nullptr);
+    for (int i = 0; i < 3000; ++i) memory.shapes.keep(4, text, gaps, own.data(), own.size());
+    CHECK(shapeOf() == kept);
+    CHECK_FALSE(memory.isFull());
 
     const std::string next = R"({"id":"other","n":2,"status":"final"})";
     const char* const end = next.data() + next.size();

@@ -936,7 +936,8 @@ std::string drawn(std::mt19937& random, std::size_t number) {
     members += oneOf(
         {"", "",
          R"(,"component":[{"code":{"coding":[)" + loinc("2160-0") + "]}," + quantity(number10, "mg/dL", "mg/dL") + "}]",
-         R"(,"referenceRange":[{"high":{"value":1.2}}])", R"(,"note":[{"text":"on room air"}])"});
+         R"(,"component":[])", R"(,"component":[null])", R"(,"referenceRange":[{"high":{"value":1.2}}])",
+         R"(,"note":[{"text":"on room air"}])"});
     return observationOf(members);
 }
 

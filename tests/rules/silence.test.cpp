@@ -58,11 +58,13 @@ TEST_CASE("a criterion about which a chart says nothing comes to what it comes t
     const cds_hooks::Knowledge keeping = fresh(true);
     std::size_t kept = 0;
     std::size_t judged = 0;
+    std::size_t rows = 0;
     for (const Covered& chart : charts()) {
         CHECK(line(keeping, chart) == line(judging, chart));
         const auto screening =
             cds_hooks::screen(keeping, support::chartOf(chart.bundle, chart.coverage), support::day("2025-11-13"));
         for (const rules::Evaluation& evaluation : screening.evaluations) {
+            rows += evaluation.row != nullptr;
             for (const rules::Finding& finding : evaluation.findings) {
                 kept += finding.silence != nullptr;
                 judged += finding.silence == nullptr;
@@ -71,6 +73,7 @@ TEST_CASE("a criterion about which a chart says nothing comes to what it comes t
         }
     }
     CHECK(kept > judged);
+    CHECK(rows > 100);
     CHECK(judged > 1000);
 }
 
