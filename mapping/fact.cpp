@@ -6,6 +6,7 @@
 #include <limits>
 #include <tuple>
 
+#include "fhir/hash.h"
 #include "mapping/activity.h"
 #include "mapping/allergy.h"
 #include "mapping/answer.h"
@@ -188,7 +189,9 @@ const Facts::Silent& silentFacts(const Vocabulary& vocabulary, const fhir::Cover
     thread_local Facts::Silent others;
     const std::optional<fhir::Covered> covered = coverage.ofAll();
     if (!covered) return others = silentFactsAnew(vocabulary, coverage, unrecognisable, observationWithoutCode);
-    SilentFacts& known = all[std::hash<FactSet>()(unrecognisable) % all.size()];
+    const std::uint64_t key = fhir::hashWith(
+        vocabulary.number(), static_cast<std::uint64_t>(*covered) * 2 + (observationWithoutCode ? 1U : 0U));
+    SilentFacts& known = all[fhir::mixed(fhir::hashWith(key, std::hash<FactSet>()(unrecognisable))) % all.size()];
     if (known.vocabulary != vocabulary.number() || known.covered != *covered ||
         known.observationWithoutCode != observationWithoutCode || known.unrecognisable != unrecognisable)
         known = {vocabulary.number(), *covered, observationWithoutCode, unrecognisable,
