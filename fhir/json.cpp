@@ -115,7 +115,7 @@ public:
           selection_(selection),
           limits_(limits),
           repeats_(memory == nullptr ? nullptr : &memory->repeats),
-          shapes_(memory == nullptr || !limits.checksSkipped ? nullptr : &memory->shapes),
+          shapes_(memory == nullptr ? nullptr : &memory->shapes),
           levels_(std::min(limits.depth, open_.size())),
           left_(limits.values),
           nodes_(nodes),
@@ -574,6 +574,7 @@ private:
     /// way, which says what is wrong with it: nothing has happened then.
     bool takeShape() {
         const char* const begin = at_;
+        const char* const unchecked = unchecked_;  // what is passed here is checked when its turn comes
         const Shapes::Piece* piece = Shapes::find(shapes_->begin(depth_), at_, end_);
         std::size_t count = 0;
         for (; piece != nullptr; piece = Shapes::find(*piece->then, at_, end_)) {
@@ -588,6 +589,7 @@ private:
         }
         if (piece == nullptr || depth_ + piece->shape->levels > levels_ || piece->shape->count > left_) {
             at_ = begin;
+            unchecked_ = unchecked;
             return false;
         }
         const Shapes::Shape& shape = *piece->shape;
@@ -640,7 +642,8 @@ private:
         skipValue();
         const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
         const std::size_t before = gaps_.size();
-        if (isShort(text) && recordStrings(text)) return;
+        // Where what is jumped over is not checked, it is jumped over each time.
+        if (limits_.checksSkipped && isShort(text) && recordStrings(text)) return;
         gaps_.resize(before);
         if (before == Shapes::mostGaps) {
             records_ = false;
