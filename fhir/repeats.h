@@ -72,6 +72,7 @@ private:
     };
 
     Set& setOf(std::uint64_t hash) { return sets_[hash % sets_.size()]; }
+
     Arena& arena_;
     std::vector<Set> sets_;
     std::array<std::array<Entry*, 256>, 3> last_{};  ///< by kind and name, the one that was found last

@@ -67,12 +67,19 @@ void Shapes::index(State& state) {
     }
 }
 
-Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& behind) {
+Shapes::Piece* Shapes::known(const State& state, std::string_view text, const Gap& behind) {
     const auto order = [](const Piece* piece, std::string_view other) { return piece->text < other; };
     auto place = std::lower_bound(state.pieces.begin(), state.pieces.end(), text, order);
     for (; place != state.pieces.end() && (*place)->text == text; ++place) {
-        if ((*place)->filling == behind.filling && (*place)->level == behind.level) return **place;
+        if ((*place)->filling == behind.filling && (*place)->level == behind.level) return *place;
     }
+    return nullptr;
+}
+
+Shapes::Piece& Shapes::piece(State& state, std::string_view text, const Gap& behind) {
+    if (Piece* const piece = known(state, text, behind)) return *piece;
+    const auto order = [](std::string_view other, const Piece* piece) { return other < piece->text; };
+    const auto place = std::upper_bound(state.pieces.begin(), state.pieces.end(), text, order);
     Piece& added = pieces_.emplace_back();
     added.text = arena_.keep(text);
     added.filling = behind.filling;
@@ -88,16 +95,9 @@ bool Shapes::isKept(std::size_t depth, std::string_view text, const std::vector<
     bool isKept = false;
     forEachPiece(text, gaps, [&](std::string_view part, const Gap& gap) {
         if (state == nullptr) return;
-        const auto is = [&](const Piece* piece) {
-            return piece->text == part && piece->filling == gap.filling && piece->level == gap.level;
-        };
-        const auto found = std::find_if(state->pieces.begin(), state->pieces.end(), is);
-        if (found == state->pieces.end()) {
-            state = nullptr;
-            return;
-        }
-        isKept = (*found)->shape != nullptr;
-        state = (*found)->then;
+        const Piece* const piece = known(*state, part, gap);
+        isKept = piece != nullptr && piece->shape != nullptr;
+        state = piece == nullptr ? nullptr : piece->then;
     });
     return isKept;
 }
@@ -148,7 +148,6 @@ void Shapes::keep(std::size_t depth, std::string_view text, const std::vector<Ga
         copies[gap.node].size = 0;
     }
     if (!copies[0].repeats) copies[0].size = Form::keep(Form::of(Value(copies)));
-    ++shapes_;
 }
 
 }  // namespace fhir::json

@@ -85,7 +85,7 @@ public:
     void keep(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps, const Node* nodes,
               std::size_t count);
 
-    bool isFull() const { return shapes_ >= mostShapes || pieces_.size() >= mostPieces; }
+    bool isFull() const { return kept_.size() >= mostShapes || pieces_.size() >= mostPieces; }
 
 private:
     static constexpr std::size_t mostShapes = 2048;
@@ -97,6 +97,7 @@ private:
     }
     bool isKept(std::size_t depth, std::string_view text, const std::vector<Gap>& gaps);
     static const Piece* search(State& state, const char* at, const char* end);
+    static Piece* known(const State& state, std::string_view text, const Gap& behind);
     Piece& piece(State& state, std::string_view text, const Gap& behind);
     static const Piece* comesNow(State& state, Piece& piece);
     static void index(State& state);
@@ -107,7 +108,6 @@ private:
     std::deque<State> states_;
     std::deque<Piece> pieces_;
     std::deque<Shape> kept_;
-    std::size_t shapes_ = 0;
     std::array<std::uint64_t, 4096> seen_{};  ///< hashes of what was offered once
 };
 

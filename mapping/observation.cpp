@@ -348,10 +348,10 @@ private:
             }
             return true;
         };
-        // A panel's own code says nothing itself.
         const fhir::json::Items components = outline.resource["component"].items();
         bool anyComponent = false;
         for (const fhir::json::Value component : components) anyComponent = anyComponent || component.isObject();
+        // A panel's own code says nothing itself.
         const bool isPanel = anyComponent && !outline.value && !outline.hasFurtherResult;
         if (!isPanel && !isOlder(matchesOf(index), [&] { return outline.quantity(); })) return false;
         if (!outline.hasComponents) return true;

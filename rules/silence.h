@@ -18,6 +18,25 @@ namespace rules {
 
 struct Trial;
 
+/// A value that is the same whoever makes it: made by the first who asks, read by all others without waiting.
+template <typename Value>
+class Once {
+public:
+    template <typename Make>
+    const Value& of(const Make& make) const {
+        if (!isMade_.load(std::memory_order_acquire)) {
+            std::call_once(made_, [&] { value_ = make(); });
+            isMade_.store(true, std::memory_order_release);
+        }
+        return value_;
+    }
+
+private:
+    mutable std::atomic<bool> isMade_{false};
+    mutable std::once_flag made_;
+    mutable Value value_{};
+};
+
 /// What one criterion comes to in charts that say nothing about any of its facts. It depends on nothing but what
 /// silence means for each of them.
 class Silence {
@@ -31,11 +50,7 @@ public:
     /// What somebody writes for it, the same each time: made by the first who asks.
     template <typename Make>
     const std::string& words(const Make& make) const {
-        if (!isWritten_.load(std::memory_order_acquire)) {
-            std::call_once(written_, [&] { words_ = make(); });
-            isWritten_.store(true, std::memory_order_release);
-        }
-        return words_;
+        return words_.of(make);
     }
 
 private:
@@ -45,9 +60,7 @@ private:
     std::vector<mapping::Basis> absent_;  ///< what silence means, for each fact of the criterion
     Outcome outcome_;
     const Silence* next_;
-    mutable std::atomic<bool> isWritten_{false};
-    mutable std::once_flag written_;
-    mutable std::string words_;
+    Once<std::string> words_;
 };
 
 /// What the criteria of a trial come to in charts whose silence means the same of all facts: in one place, for charts
@@ -67,11 +80,7 @@ public:
     };
     template <typename Make>
     const Words& words(const Make& make) const {
-        if (!isWritten_.load(std::memory_order_acquire)) {
-            std::call_once(written_, [&] { words_ = make(); });
-            isWritten_.store(true, std::memory_order_release);
-        }
-        return words_;
+        return words_.of(make);
     }
 
 private:
@@ -79,9 +88,7 @@ private:
 
     std::uint64_t number_;
     std::vector<const Silence*> silences_;
-    mutable std::atomic<bool> isWritten_{false};
-    mutable std::once_flag written_;
-    mutable Words words_;
+    Once<Words> words_;
 };
 
 /// What the criteria of one trial come to in charts that say nothing about their facts, kept once it was judged. Many

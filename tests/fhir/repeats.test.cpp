@@ -4,38 +4,23 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <future>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fhir/error.h"
+#include "tests/fhir/reading.h"
 #include "tests/support.h"
 
 using fhir::json::Document;
 using fhir::json::Limits;
 using fhir::json::Selection;
-using fhir::json::Writer;
+using reading::checkLimits;
+using reading::read;
+using reading::readAfresh;
 
 namespace {
-
-/// What a document says, or why it cannot be read.
-std::string read(const std::string& text, const Limits& limits = {}) {
-    try {
-        const Document document(text, Selection::elements, limits);
-        Writer writer;
-        writer.value(document.root());
-        return std::string(writer.text());
-    } catch (const fhir::Error& error) {
-        return error.what();
-    }
-}
-
-/// The same by a thread that has read nothing before.
-std::string readAfresh(const std::string& text, const Limits& limits = {}) {
-    return std::async(std::launch::async, [&] { return read(text, limits); }).get();
-}
 
 std::string observation(std::string_view code, std::string_view value) {
     return R"({"resource":{"resourceType":"Observation","id":"1","meta":{"lastUpdated":"2025-01-01T00:00:00Z","source":"urn:example:kis","profile":["https://www.example.org/StructureDefinition/ObservationLab"]},"status":"final",)"
@@ -91,23 +76,7 @@ TEST_CASE("what is known counts against the limits of levels and values") {
         milligrams);
     const std::string text = bundle({deep, deep});
     for (int i = 0; i < 4; ++i) read(text);
-    Limits limits;
-    for (std::size_t depth = 8; depth < 22; ++depth) {
-        CAPTURE(depth);
-        limits.depth = depth;
-        CHECK(read(text, limits) == readAfresh(text, limits));
-    }
-    limits = {};
-    std::size_t refused = 0;
-    for (std::size_t values = 20; values < 110; ++values) {
-        CAPTURE(values);
-        limits.values = values;
-        const std::string expected = readAfresh(text, limits);
-        CHECK(read(text, limits) == expected);
-        refused += expected.find("more values than the limit") != std::string::npos;
-    }
-    CHECK(refused > 0);
-    CHECK(refused < 90);
+    checkLimits(text, {8, 22}, {20, 110});
 }
 
 TEST_CASE("what is jumped over unchecked is read alike each time, and not known to whom checks") {

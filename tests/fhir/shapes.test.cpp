@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <future>
 #include <random>
 #include <string>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "fhir/error.h"
 #include "fhir/form.h"
 #include "fhir/memory.h"
+#include "tests/fhir/reading.h"
 #include "tests/support.h"
 
 using fhir::json::Document;
@@ -19,26 +19,11 @@ using fhir::json::Limits;
 using fhir::json::Selection;
 using fhir::json::Shapes;
 using fhir::json::Value;
-using fhir::json::Writer;
+using reading::checkLimits;
+using reading::read;
+using reading::readAfresh;
 
 namespace {
-
-/// What a document says, or why it cannot be read.
-std::string read(const std::string& text, const Limits& limits = {}) {
-    try {
-        const Document document(text, Selection::elements, limits);
-        Writer writer;
-        writer.value(document.root());
-        return std::string(writer.text());
-    } catch (const fhir::Error& error) {
-        return std::string(error.path()) + ": " + error.what();
-    }
-}
-
-/// The same by a thread that has read nothing before.
-std::string readAfresh(const std::string& text, const Limits& limits = {}) {
-    return std::async(std::launch::async, [&] { return read(text, limits); }).get();
-}
 
 /// What differs between resources of one shape, each as it is written.
 struct Fillings {
@@ -202,23 +187,7 @@ TEST_CASE("what is jumped over is checked, or not, whether the shape is known or
 TEST_CASE("a shape counts against the limits of levels and values") {
     learn();
     const std::string text = bundle({observation(numbered(1)), observation(numbered(2))});
-    Limits limits;
-    for (std::size_t depth = 4; depth < 14; ++depth) {
-        CAPTURE(depth);
-        limits.depth = depth;
-        CHECK(read(text, limits) == readAfresh(text, limits));
-    }
-    limits = {};
-    std::size_t refused = 0;
-    for (std::size_t values = 10; values < 90; ++values) {
-        CAPTURE(values);
-        limits.values = values;
-        const std::string expected = readAfresh(text, limits);
-        CHECK(read(text, limits) == expected);
-        refused += expected.find("more values than the limit") != std::string::npos;
-    }
-    CHECK(refused > 0);
-    CHECK(refused < 80);
+    checkLimits(text, {4, 14}, {10, 90});
 }
 
 TEST_CASE("a shape is kept when it is seen again, and nothing of what filled its gaps is") {
